@@ -1,0 +1,1 @@
+"""What all five processes share: mechanism only, never the vocabulary of one service."""

@@ -1,0 +1,74 @@
+"""The part of the OpenAPI 3.1 document that one process answers for, made from its route table and models."""
+
+import re
+from collections import ChainMap
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from chassis.serving import Route
+
+SCHEMAS = "#/components/schemas/{model}"
+PROBLEM = {
+    "description": "A problem (RFC 9457)",
+    "content": {"application/problem+json": {"schema": {"type": "object"}}},
+}
+
+
+def describe(routes: Sequence[Route], *, prefix: str = "/api") -> dict[str, Any]:
+    """`{paths, components}` of the public routes. Summaries are the first lines of the handlers' docstrings."""
+    public = [route for route in routes if route.path.startswith(prefix)]
+    models = {model for route in public for model in (route.body, route.answer) if model is not None}
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in sorted(models, key=lambda each: each.__name__)], ref_template=SCHEMAS
+    )
+    paths: dict[str, dict[str, Any]] = {}
+    for route in public:
+        paths.setdefault(_plain_path(route.path), {})[route.method.lower()] = _operation(route)
+    queries = [_query_schema(route.query).get("$defs", {}) for route in public]
+    return {"paths": paths, "components": {"schemas": dict(ChainMap(definitions.get("$defs", {}), *queries))}}
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    summary = (route.handler.__doc__ or route.handler.__name__.replace("_", " ")).strip().splitlines()[0]
+    success: dict[str, Any] = {"description": "Done"}
+    if route.answer is not None:
+        success["content"] = _json(route.answer)
+    operation: dict[str, Any] = {
+        "summary": summary,
+        "operationId": route.handler.__name__,
+        "parameters": [*_path_parameters(route.path), *_query_parameters(route.query)],
+        "responses": {"2XX": success, "4XX": PROBLEM, "5XX": PROBLEM},
+    }
+    if route.body is not None:
+        operation["requestBody"] = {"required": True, "content": _json(route.body)}
+    return operation
+
+
+def _json(model: type[BaseModel]) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": SCHEMAS.format(model=model.__name__)}}}
+
+
+def _path_parameters(path: str) -> list[dict[str, Any]]:
+    names = re.findall(r"{(\w+)", path)
+    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+
+
+def _query_schema(model: type[BaseModel] | None) -> dict[str, Any]:
+    return model.model_json_schema(ref_template=SCHEMAS) if model is not None else {}
+
+
+def _query_parameters(model: type[BaseModel] | None) -> list[dict[str, Any]]:
+    schema = _query_schema(model)
+    required = schema.get("required", [])
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": rule}
+        for name, rule in schema.get("properties", {}).items()
+    ]
+
+
+def _plain_path(path: str) -> str:
+    """Without the patterns that the router knows: `{id:\\d+}` is `{id}`."""
+    return re.sub(r"{(\w+):[^}]+}", r"{\1}", path)

@@ -1,0 +1,82 @@
+"""Opens one SQLite file and brings it to the schema of this release: numbered scripts, forward only."""
+
+import fcntl
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+BUSY_SECONDS = 5.0
+
+
+class Unusable(Exception):
+    """A database file that this release must not touch; the message says why and what to do."""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    tx = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    tx.row_factory = sqlite3.Row
+    tx.execute("PRAGMA synchronous = FULL")
+    tx.execute("PRAGMA secure_delete = ON")  # what was deleted is overwritten, not only forgotten
+    tx.execute("PRAGMA foreign_keys = ON")
+    return tx
+
+
+def steps_of(package: str) -> list[tuple[int, str]]:
+    """The migrations of a package in order, as (number, script). Raises Unusable unless numbered 1, 2, 3, …"""
+    found = sorted(Path(str(files(package))).glob("migrations/*.sql"))
+    steps = [(int(file.name.split("_")[0]), file.read_text(encoding="utf-8")) for file in found]
+    if [number for number, _ in steps] != list(range(1, len(steps) + 1)):
+        raise Unusable(f"the migrations of {package} are not numbered 1, 2, 3, …")
+    return steps
+
+
+def bring_up(path: Path, package: str) -> None:
+    """Make the file, or apply the migrations that it lacks; other processes wait meanwhile. Raises Unusable."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _exclusive(path.with_name(path.name + ".lock")):
+        try:
+            with closing(connect(path)) as tx:
+                _migrate(tx, path, steps_of(package))
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            raise Unusable(f"{path} is not a readable database ({error}): put back a copy that is") from error
+
+
+def _migrate(tx: sqlite3.Connection, path: Path, steps: list[tuple[int, str]]) -> None:
+    version: int = tx.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(steps):
+        raise Unusable(f"{path} has schema {version}, this release knows {len(steps)}: start the newer release again")
+    tx.execute("PRAGMA journal_mode = WAL")
+    if 0 < version < len(steps):
+        _check_and_copy(tx, path, version)
+    if version < len(steps):
+        _apply(tx, steps[version:])
+
+
+def _check_and_copy(tx: sqlite3.Connection, path: Path, version: int) -> None:
+    verdict = tx.execute("PRAGMA integrity_check").fetchone()[0]
+    if verdict != "ok":
+        raise Unusable(f"{path} is damaged ({verdict}): put back a copy before upgrading")
+    with closing(sqlite3.connect(path.with_name(f"{path.name}.before-{version + 1:03}"))) as copy:
+        tx.backup(copy)
+
+
+def _apply(tx: sqlite3.Connection, steps: list[tuple[int, str]]) -> None:
+    script = "\n".join(text for _, text in steps)
+    try:
+        tx.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {steps[-1][0]};\nCOMMIT;")
+    except sqlite3.Error:
+        if tx.in_transaction:
+            tx.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def _exclusive(lock: Path) -> Iterator[None]:
+    """Only one process at a time; the others wait. The kernel lets go when the holder dies."""
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

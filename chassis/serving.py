@@ -1,0 +1,268 @@
+"""What every process does to serve HTTP: routes with a declared audience; logs, problems and trust as middlewares.
+
+An app is put together by its `create_app`; nothing here is inherited, and no handler's signature changes.
+"""
+
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar, cast
+
+import aiohttp
+import structlog
+import uvloop
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import BaseSettings
+
+from chassis import documents, logs
+from chassis.database import Database
+from chassis.peers import CALLER, Scope, Verifier, bearer
+from chassis.problems import Problem, from_exception, invalid, unavailable
+from chassis.schema import Unusable
+from chassis.settings import Address, load
+
+log = structlog.get_logger()
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Lifespan = Callable[[web.Application], AsyncIterator[None]]
+Model = TypeVar("Model", bound=BaseModel)
+
+DATABASE: web.AppKey[Database] = web.AppKey("database", Database)
+HEALTH_PATHS = ("/health/live", "/health/ready")
+JSON_TYPES = ("application/json", "application/merge-patch+json")
+STOP_SECONDS = 10.0
+SLOW_SECONDS = 1.0
+LONGEST_LINE = 16_384  # bytes of a request line or header: room for a key or a passphrase in a header
+
+
+@dataclass(frozen=True)
+class Route:
+    """One line of a route table. `audience` has no default: a route that does not say who may call cannot be written.
+
+    `body`, `query` and `answer` are the models that cross the wire, for the OpenAPI document; the handler reads them.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    audience: StrEnum
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    answer: type[BaseModel] | None = None
+
+
+ROUTES: web.AppKey[dict[tuple[str, str], Route]] = web.AppKey("routes", dict)
+
+
+def service(
+    routes: Sequence[Route], *, audience: str, gateways: Sequence[str], max_body: int, lifespans: Sequence[Lifespan]
+) -> web.Application:
+    """An application in which everything but `/health/*` needs a signed token of the route's own audience.
+
+    `lifespans` are aiohttp cleanup contexts: what each opens before its `yield` is closed after it.
+    """
+    app = web.Application(middlewares=[logged(every=False), problems_answered, _verified], client_max_size=max_body)
+    add_routes(app, routes, Scope)
+    add_health(app, _database_ready)
+    app.cleanup_ctx.append(_verifying(audience, gateways))
+    app.cleanup_ctx.extend(lifespans)
+    return app
+
+
+def add_routes(app: web.Application, routes: Sequence[Route], audiences: type[StrEnum]) -> None:
+    """Raises TypeError for a route whose audience is none of `audiences`: better no start than an open door."""
+    known: dict[tuple[str, str], Route] = {}
+    for route in routes:
+        if not isinstance(route.audience, audiences):
+            raise TypeError(f"{route.method} {route.path} does not say who may call it")
+        added = app.router.add_route(route.method, route.path, route.handler)
+        known[route.method, added.resource.canonical if added.resource else route.path] = route
+    app[ROUTES] = known
+
+
+def add_health(app: web.Application, ready: Callable[[web.Application], Awaitable[None]]) -> None:
+    """`/health/live` says that the process runs; `/health/ready` that it can work: `ready` raises where it cannot."""
+
+    async def answer_live(_: web.Request) -> web.Response:
+        return json_response({"status": "ok"})
+
+    async def answer_ready(request: web.Request) -> web.Response:
+        await ready(request.app)
+        return json_response({"status": "ok"})
+
+    app.router.add_get(HEALTH_PATHS[0], answer_live)
+    app.router.add_get(HEALTH_PATHS[1], answer_ready)
+
+
+class Listening(Protocol):
+    """What `start` asks of a process's settings."""
+
+    @property
+    def env(self) -> str: ...
+    @property
+    def listen(self) -> Address: ...
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def start(settings_model: type[S], create_app: Callable[[S], web.Application], *, process: str) -> None:
+    """Read the environment, then serve until SIGINT or SIGTERM: stop accepting, finish what is under way, close.
+
+    A client that leaves does not cut a write in half: handlers are not cancelled. Exits with one message where the
+    configuration is wrong or the database cannot be used.
+    """
+    settings = load(settings_model)
+    place = cast("Listening", settings)
+    logs.configure(process, place.env)
+    try:
+        _serve(create_app(settings), place.listen)
+    except Unusable as error:
+        raise SystemExit(f"{process} cannot start: {error}") from None
+
+
+def _serve(app: web.Application, listen: Address) -> None:
+    web.run_app(
+        app,
+        host=listen.host,
+        port=listen.port,
+        loop=uvloop.new_event_loop(),
+        print=None,
+        access_log=None,
+        shutdown_timeout=STOP_SECONDS,
+        handler_cancellation=False,
+        max_line_size=LONGEST_LINE,
+        max_field_size=LONGEST_LINE,
+    )
+
+
+async def read_json(request: web.Request, model: type[Model]) -> Model:
+    """The body as `model`. Raises Problem 415 for another content type, 400 where the JSON or a value is wrong."""
+    return validated(model, await read_value(request))
+
+
+async def read_value(request: web.Request) -> Any:
+    """The body as a plain JSON value, strictly parsed."""
+    if request.content_type not in JSON_TYPES:
+        raise Problem(415, "not_json", "Send the body as JSON, with Content-Type: application/json.")
+    return documents.parse(await request.read())
+
+
+def read_query(request: web.Request, model: type[Model]) -> Model:
+    """The query as `model`. Raises Problem 400 for an invalid value or a parameter given twice."""
+    given = dict(request.query)
+    if len(given) != len(request.query):
+        raise Problem(400, "invalid", "A query parameter is given twice; give each once.")
+    return validated(model, given, "invalid_query")
+
+
+def validated(model: type[Model], value: object, code: str = "invalid") -> Model:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise invalid(error, code) from None
+
+
+def json_response(value: Any, *, status: int = 200, etag: str | None = None) -> web.Response:
+    """A JSON answer; `etag` is the strong validator without its quotes (RFC 9110, 8.8.3)."""
+    body = documents.write(value.model_dump(mode="json") if isinstance(value, BaseModel) else value)
+    headers = {"ETag": f'"{etag}"'} if etag is not None else None
+    return web.Response(status=status, body=body, content_type="application/json", headers=headers)
+
+
+async def streamed(
+    request: web.Request, response: web.StreamResponse, chunks: AsyncIterable[bytes]
+) -> web.StreamResponse:
+    """Send `chunks` as the body. A failure half way cuts the connection, so that a part never looks like the whole."""
+    await response.prepare(request)
+    try:
+        async for chunk in chunks:
+            await response.write(chunk)
+        await response.write_eof()
+    except Exception as error:
+        if not isinstance(error, ConnectionError):  # a reader that went away is nothing to tell of
+            log.error("stream_cut", exc_info=error)
+        if request.transport is not None:
+            request.transport.abort()
+    return response
+
+
+def unchanged(request: web.Request, etag: str) -> bool:
+    """Whether If-None-Match says that the caller has this representation already (weak comparison)."""
+    return any(each.value in ("*", etag) for each in request.if_none_match or ())
+
+
+def outdated(request: web.Request, etag: str | None) -> bool:
+    """Whether If-Match forbids the write: the resource is absent (`etag` None) or another than the caller knows."""
+    expected = request.if_match
+    if expected is None:
+        return False
+    return etag is None or not any(each.value == "*" or (each.value == etag and not each.is_weak) for each in expected)
+
+
+def logged(*, every: bool) -> Middleware:
+    """Gives each request its id and each answer that header. `every` request has its line in the gateway's log; a
+    service adds one only where it has something to tell: a status of 400 or more, or SLOW_SECONDS."""
+
+    @web.middleware
+    async def log_request(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request_id = logs.enter_request(request)
+        started = time.perf_counter()
+        status = 500
+        try:
+            response = await handler(request)
+            status = response.status
+            if not response.prepared:
+                response.headers[logs.HEADER] = request_id
+            return response
+        finally:
+            took = time.perf_counter() - started
+            if (every and request.path not in logs.QUIET) or status >= 400 or took > SLOW_SECONDS:
+                log.info("request", method=request.method, path=request.path, status=status, ms=round(took * 1000, 1))
+
+    return log_request
+
+
+@web.middleware
+async def problems_answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except (ConnectionResetError, aiohttp.ClientConnectionResetError):
+        raise  # the caller is gone: nobody reads a problem
+    except Exception as error:  # the one place where an exception becomes an answer
+        return from_exception(error).response()
+
+
+VERIFIER: web.AppKey[Verifier] = web.AppKey("verifier", Verifier)
+
+
+@web.middleware
+async def _verified(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Nothing but health is answered without a token; a handler only runs for the audience that its route names."""
+    if request.rel_url.raw_path in HEALTH_PATHS:
+        return await handler(request)
+    who = await request.app[VERIFIER].verify(bearer(request))
+    if (resource := request.match_info.route.resource) is not None:
+        route = request.app[ROUTES].get((request.method, resource.canonical))
+        if route is None or route.audience is not who.scope:
+            raise Problem(401, "wrong_scope", "The service token is for another kind of call.")
+        request[CALLER] = who
+    return await handler(request)
+
+
+def _verifying(audience: str, gateways: Sequence[str]) -> Lifespan:
+    async def context(app: web.Application) -> AsyncIterator[None]:
+        async with aiohttp.ClientSession() as http:
+            app[VERIFIER] = Verifier(audience, gateways, http)
+            yield
+
+    return context
+
+
+async def _database_ready(app: web.Application) -> None:
+    if DATABASE not in app:
+        raise unavailable("starting", "The database is not open yet.")
+    await app[DATABASE].read(lambda tx: tx.execute("SELECT count(*) FROM sqlite_schema").fetchone())

@@ -1,0 +1,130 @@
+"""Reads a process's configuration once, from the environment, and refuses a bad one in a single message.
+
+Each process declares its own frozen model out of the types here; nothing in this module knows which process reads what.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+CONFIG = SettingsConfigDict(
+    env_prefix="ANIMATIZE_", env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True
+)
+SHORTEST_SECRET = 32
+
+Model = TypeVar("Model", bound=BaseSettings)
+Environment = Literal["development", "production"]
+Port = Annotated[int, Field(ge=1, le=65531)]
+
+
+class Address(NamedTuple):
+    """Where a process listens."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """How a process on the same host reaches it; the wildcard addresses are reached over loopback."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+def _parse_address(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError("write it as host:port, for example 127.0.0.1:8003")
+    return Address(host.strip("[]"), int(port))
+
+
+def _parse_urls(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    urls = tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+    if not urls or not all(url.startswith(("http://", "https://")) for url in urls):
+        raise ValueError("write one or more http:// or https:// addresses, comma-separated")
+    return urls
+
+
+def _long_enough(value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    if info.data.get("env") == "production" and (value is None or len(value.get_secret_value()) < SHORTEST_SECRET):
+        raise ValueError(f"production needs a secret of at least {SHORTEST_SECRET} characters, here or in ..._FILE")
+    return value
+
+
+Listen = Annotated[Address, NoDecode, BeforeValidator(_parse_address)]
+Urls = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_urls)]
+# Declared after `env`, whose value decides whether a short or missing secret is an error.
+RootSecret = Annotated[SecretStr | None, Field(validate_default=True), AfterValidator(_long_enough)]
+
+
+def local_address(offset: int) -> Callable[[dict[str, Any]], Address]:
+    """The default address of a service: the `offset`-th port after the gateway's, never reachable from outside."""
+    return lambda data: Address("127.0.0.1", data["port"] + offset)
+
+
+def gateway_address(data: dict[str, Any]) -> Address:
+    """The default address of the gateway, the only one that ANIMATIZE_HOST can open to other machines."""
+    return Address(data["host"], data["port"])
+
+
+def local_url(offset: int) -> Callable[[dict[str, Any]], tuple[str, ...]]:
+    """The default place to find a process that runs on this host."""
+    return lambda data: (Address(data["host"] if offset == 0 else "127.0.0.1", data["port"] + offset).url,)
+
+
+def database_file(path: Path, owner: str) -> Path:
+    """The SQLite file of one process: `x/name.db` gives `x/name.<owner>.db`, a folder the like inside."""
+    if path.suffix == ".db":
+        return path.with_name(f"{path.stem}.{owner}.db")
+    return path / f"animatize_web.{owner}.db"
+
+
+def load(model: type[Model]) -> Model:
+    """Read the environment into `model`. Exits with one message that names every problem, and no value."""
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for key, variable in _secrets(model):
+        try:
+            values |= secret_from_file(variable, key)
+        except OSError as error:
+            problems.append(f"{variable}_FILE: cannot be read ({error.strerror})")
+        except UnicodeDecodeError:
+            problems.append(f"{variable}_FILE: cannot be read (it is not UTF-8)")
+    try:
+        settings = model(**values)
+    except ValidationError as error:
+        problems += [f"{_variable(model, str(e['loc'][0]))}: {e['msg']}" for e in error.errors() if _telling(e["type"])]
+    if problems:
+        raise SystemExit("The configuration has problems:\n" + "\n".join(f"  {line}" for line in problems))
+    return settings
+
+
+def secret_from_file(variable: str, key: str) -> dict[str, str]:
+    """`{key: contents}` of the file that `<variable>_FILE` names; empty where it is unset or not needed."""
+    file = os.environ.get(f"{variable}_FILE")
+    if not file or os.environ.get(variable):
+        return {}
+    return {key: Path(file).read_text(encoding="utf-8").strip()}
+
+
+def _secrets(model: type[BaseSettings]) -> Iterator[tuple[str, str]]:
+    for name, field in model.model_fields.items():
+        if "SecretStr" in str(field.annotation):
+            yield field.alias or name, _variable(model, name)
+
+
+def _variable(model: type[BaseSettings], location: str) -> str:
+    field = model.model_fields.get(location)
+    return (field.alias if field and field.alias else None) or (f"ANIMATIZE_{location}".upper() if field else location)
+
+
+def _telling(kind: str) -> bool:
+    """A default that could not be worked out only repeats the problem of the field that it hangs on."""
+    return kind != "default_factory_not_called"

@@ -1,0 +1,331 @@
+"""Routes and who may call them, health, conditional requests, streams, and a real start and stop."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any, cast
+
+import aiohttp
+import pytest
+import structlog
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
+from pydantic import BaseModel
+
+from chassis.logs import HEADER
+from chassis.peers import Scope, Signer, caller
+from chassis.serving import (
+    Route,
+    add_health,
+    json_response,
+    logged,
+    outdated,
+    problems_answered,
+    service,
+    streamed,
+    unchanged,
+)
+from tests.support import Asker
+
+
+async def tell(request: web.Request) -> web.Response:
+    who = caller(request)
+    return json_response({"owner": who.owner, "scope": who.scope, "session": who.session})
+
+
+async def answer_nothing(_: web.Request) -> web.Response:
+    return json_response({})
+
+
+async def half(request: web.Request) -> web.StreamResponse:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"one\n"
+        raise LookupError("inside")
+
+    return await streamed(request, web.StreamResponse(), chunks())
+
+
+async def whole(request: web.Request) -> web.StreamResponse:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b"line\n"
+
+    return await streamed(request, web.StreamResponse(), chunks())
+
+
+ROUTES = [
+    Route("GET", "/api/things/{id}", tell, Scope.OWNER),
+    Route("GET", "/internal/things", tell, Scope.SYSTEM),
+    Route("GET", "/internal/keys", tell, Scope.WORKER),
+    Route("GET", "/api/half", half, Scope.OWNER),
+    Route("GET", "/api/whole", whole, Scope.OWNER),
+]
+
+
+@pytest.fixture
+async def asker(aiohttp_client: Any, gateway_url: str, signer: Signer) -> Asker:
+    app = service(ROUTES, audience="toys", gateways=[gateway_url], max_body=1000, lifespans=[])
+    return Asker(await aiohttp_client(TestServer(app)), signer, "toys")
+
+
+def test_a_route_that_does_not_say_who_may_call_does_not_start() -> None:
+    with pytest.raises(TypeError):
+        Route("GET", "/api/open", tell)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="GET /api/open does not say who may call it"):
+        service(
+            [Route("GET", "/api/open", tell, cast("Scope", None))],
+            audience="toys",
+            gateways=[],
+            max_body=1,
+            lifespans=[],
+        )
+
+
+@pytest.mark.parametrize(
+    ("path", "audience"),
+    [("/api/things/1", Scope.OWNER), ("/internal/things", Scope.SYSTEM), ("/internal/keys", Scope.WORKER)],
+)
+async def test_a_handler_runs_only_for_the_audience_of_its_route(asker: Asker, path: str, audience: Scope) -> None:
+    for scope in Scope:
+        answer = await asker.get(path, owner="user:ada", scope=scope, session="s-1")
+        found = await answer.json(content_type=None)
+        if scope is audience:
+            assert found == {"owner": "user:ada", "scope": scope, "session": "s-1"}
+        else:
+            assert (answer.status, found["code"]) == (401, "wrong_scope")
+
+
+@pytest.mark.parametrize("path", ["/api/things/1", "/internal/things", "/nowhere", "/", "/health", "/health/live/x"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS", "TRACE"])
+async def test_everything_but_health_needs_a_token(asker: Asker, method: str, path: str) -> None:
+    answer = await asker.client.request(method, path)
+    assert answer.status == 401
+    if method != "HEAD":
+        assert (await answer.json(content_type="application/problem+json"))["code"] == "unsigned"
+
+
+async def test_a_token_for_another_service_is_a_401(asker: Asker, signer: Signer) -> None:
+    foreign = Asker(asker.client, signer, "other")
+    assert (await foreign.get("/api/things/1")).status == 401
+
+
+async def test_with_a_token_an_unknown_address_is_a_404_and_a_wrong_method_a_405(asker: Asker) -> None:
+    assert (await asker.get("/nowhere")).status == 404
+    answer = await asker.put("/api/things/1")
+    assert (answer.status, answer.headers["Allow"]) == (405, "GET")
+
+
+async def test_health_is_open_and_ready_waits_for_the_database(asker: Asker) -> None:
+    assert (await asker.client.get("/health/live")).status == 200
+    answer = await asker.client.get("/health/ready")
+    assert (answer.status, (await answer.json(content_type=None))["code"]) == (503, "starting")
+    assert "Retry-After" in answer.headers
+
+
+async def test_a_request_id_is_taken_over_where_it_is_harmless(asker: Asker) -> None:
+    for given, kept in (("abcdef-12345", True), ("x" * 65, False), ("a b", False), ("<script>x", False), ("", False)):
+        answer = await asker.get("/api/things/1", headers={HEADER: given})
+        assert (answer.headers[HEADER] == given) is kept
+
+
+async def test_a_request_is_one_line_without_query_header_or_body(
+    aiohttp_client: Any, gateway_url: str, signer: Signer
+) -> None:
+    async def ready(_: web.Application) -> None: ...
+
+    app = web.Application(middlewares=[logged(every=True), problems_answered])
+    app.router.add_get("/api/things", answer_nothing)
+    add_health(app, ready)
+    client: TestClient[Any, Any] = await aiohttp_client(TestServer(app))
+    with structlog.testing.capture_logs() as events:
+        await client.get("/api/things?hush=hush", headers={"X-Hush": "hush"})
+        await client.get("/health/live")
+    assert [(event["event"], event["path"], event["status"]) for event in events] == [("request", "/api/things", 200)]
+    assert "hush" not in repr(events)
+
+
+async def test_a_service_logs_a_request_only_where_there_is_something_to_tell(asker: Asker) -> None:
+    with structlog.testing.capture_logs() as events:
+        await asker.get("/api/things/1?hush=hush")
+        await asker.get("/nowhere?hush=hush", headers={"X-Hush": "hush"})
+    assert [(event["event"], event["path"], event["status"]) for event in events] == [("request", "/nowhere", 404)]
+    assert "hush" not in repr(events)
+
+
+async def test_a_stream_that_fails_half_way_never_looks_whole(asker: Asker) -> None:
+    assert await (await asker.get("/api/whole")).read() == b"line\n" * 3
+    with pytest.raises(aiohttp.ClientError), structlog.testing.capture_logs() as events:
+        await (await asker.get("/api/half")).read()
+    assert "stream_cut" in [event["event"] for event in events]
+
+
+@pytest.mark.parametrize(
+    ("header", "etag", "expected"),
+    [
+        (None, "5", False), ('"5"', "5", True), ('W/"5"', "5", True), ("*", "5", True), ('"4"', "5", False),
+        ('"4", "5"', "5", True), ("5", "5", False), ("", "5", False), ('"', "5", False),
+    ],
+)  # fmt: skip
+def test_if_none_match_knows_what_the_caller_has(header: str | None, etag: str, expected: bool) -> None:
+    request = make_mocked_request("GET", "/", headers={} if header is None else {"If-None-Match": header})
+    assert unchanged(request, etag) is expected
+
+
+@pytest.mark.parametrize(
+    ("header", "etag", "expected"),
+    [
+        (None, "5", False), (None, None, False), ('"5"', "5", False), ('"4"', "5", True), ('"4", "5"', "5", False),
+        ("*", "5", False), ("*", None, True), ('"5"', None, True), ('W/"5"', "5", True), ("5", "5", True),
+        ("", "5", False),
+    ],
+)  # fmt: skip
+def test_if_match_forbids_a_write_over_what_the_caller_does_not_know(
+    header: str | None, etag: str | None, expected: bool
+) -> None:
+    request = make_mocked_request("PUT", "/", headers={} if header is None else {"If-Match": header})
+    assert outdated(request, etag) is expected
+
+
+def test_a_json_answer_takes_models_and_strong_etags() -> None:
+    class Toy(BaseModel):
+        name: str
+
+    answer = json_response(Toy(name="ż"), status=201, etag="7")
+    assert (answer.status, answer.body, answer.headers["ETag"]) == (201, '{"name":"ż"}'.encode(), '"7"')
+    assert "ETag" not in json_response({})
+
+
+TOY = """
+import asyncio
+from aiohttp import web
+from pydantic import Field
+from pydantic_settings import BaseSettings
+from chassis import serving
+from chassis.settings import CONFIG, Environment, Listen, Port, local_address
+
+class Settings(BaseSettings):
+    model_config = CONFIG
+    env: Environment = "development"
+    port: Port = 8000
+    listen: Listen = Field(default_factory=local_address(0))
+
+async def slow(request):
+    await asyncio.sleep(1)
+    print("written whole", flush=True)
+    return serving.json_response({"done": True})
+
+async def ready(app): ...
+
+def create_app(settings):
+    app = web.Application(middlewares=[serving.logged(every=True), serving.problems_answered])
+    serving.add_health(app, ready)
+    app.router.add_get("/slow", slow)
+    async def lifespan(app):
+        yield
+        print("closed", flush=True)
+    app.cleanup_ctx.append(lifespan)
+    return app
+
+serving.start(Settings, create_app, process="toy")
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def started(folder: Path, port: int, env: str) -> subprocess.Popen[str]:
+    (folder / "toy.py").write_text(TOY)
+    environment = os.environ | {
+        "ANIMATIZE_LISTEN": f"127.0.0.1:{port}",
+        "ANIMATIZE_ENV": env,
+        "PYTHONPATH": os.getcwd(),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "toy.py"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return process
+    process.kill()
+    raise AssertionError(process.communicate()[0])
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_process_once_what_is_under_way_is_finished(tmp_path: Path, stop: signal.Signals) -> None:
+    port = free_port()
+    process = started(tmp_path, port, "production")
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request("GET", "/slow")
+    time.sleep(0.3)
+    process.send_signal(stop)
+    answer = connection.getresponse()
+    assert (answer.status, answer.read()) == (200, b'{"done":true}')
+    connection.close()
+    output, _ = process.communicate(timeout=10)
+    assert process.returncode == 0, output
+    assert "closed" in output
+
+
+def test_a_client_that_leaves_does_not_cut_a_handler_in_half(tmp_path: Path) -> None:
+    port = free_port()
+    process = started(tmp_path, port, "production")
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.3)
+    time.sleep(1.2)
+    process.terminate()
+    output, _ = process.communicate(timeout=10)
+    assert "written whole" in output
+
+
+SECRET = b"a-token-that-is-for-no-log"
+HOSTILE = {
+    "bytes in the path": b"GET /\xff\xfe\xed\xa0\x80 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "escapes in the path": b"GET /%ff%ed%a0%80%00 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "bytes in the request id": b"GET /nowhere HTTP/1.1\r\nHost: x\r\nX-Request-ID: \xff\xfe\r\n\r\n",
+    "a broken secret header": b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + SECRET + b"\x00\r\n\r\n",
+    "a broken header name": b"GET / HTTP/1.1\r\nHost: x\r\n" + SECRET + b"\xff: x\r\n\r\n",
+    "an absolute address": b"GET http://else.where/nowhere HTTP/1.1\r\nHost: x\r\n\r\n",
+    "no such method": b"\xff\xff / HTTP/1.1\r\n\r\n",
+    "a long line": b"GET /" + b"a" * 40_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a long header": b"GET / HTTP/1.1\r\nHost: x\r\nCookie: " + SECRET + b"a" * 40_000 + b"\r\n\r\n",
+    "no http": b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\r\n\r\n",
+    "an expectation": b"GET /nowhere HTTP/1.1\r\nHost: x\r\nExpect: wonders\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("env", ["development", "production"])
+def test_hostile_requests_get_a_4xx_and_neither_take_it_down_nor_fill_the_log(tmp_path: Path, env: str) -> None:
+    port = free_port()
+    process = started(tmp_path, port, env)
+    answers = {}
+    try:
+        for what, raw in HOSTILE.items():
+            with socket.create_connection(("127.0.0.1", port), 5) as connection:
+                connection.sendall(raw)
+                answers[what] = connection.recv(65536)
+    finally:
+        process.terminate()
+        output, _ = process.communicate(timeout=10)
+    assert {what: answer[:10] for what, answer in answers.items() if answer[9:10] != b"4"} == {}
+    assert SECRET.decode() not in output
+    assert "Traceback" not in output
