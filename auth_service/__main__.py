@@ -1,0 +1,8 @@
+"""Starts the auth service."""
+
+from auth_service.app import create_app
+from auth_service.settings import Settings
+from chassis import serving
+
+if __name__ == "__main__":
+    serving.start(Settings, create_app, process="auth_service")

@@ -1,0 +1,33 @@
+"""Puts the runs service together."""
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from chassis.database import opened
+from chassis.serving import DATABASE, service
+from runs_service.limits import Limits
+from runs_service.restoring import RunsPart
+from runs_service.routes import STORE, routes
+from runs_service.settings import Settings
+from runs_service.store import Store
+
+
+def create_app(settings: Settings) -> web.Application:
+    """The application over the file that `settings` names."""
+
+    limits = Limits(run=settings.max_body_bytes, owner=settings.owner_quota_bytes)
+
+    async def storage(app: web.Application) -> AsyncIterator[None]:
+        async with opened(settings.database, "runs_service") as database:
+            app[DATABASE] = database
+            app[STORE] = Store(database, limits)
+            yield
+
+    return service(
+        routes(RunsPart(limits)),
+        audience="runs",
+        gateways=settings.gateway_url,
+        max_body=settings.max_body_bytes,
+        lifespans=[storage],
+    )

@@ -1,0 +1,92 @@
+"""What crosses the wire. A run itself is kept as it comes; `Run` names only what it must be to be kept at all."""
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, model_validator
+
+UNPRINTABLE = r"/\x00-\x1f\x7f-\x9f"
+
+
+def _fits_in_a_path(value: str) -> str:
+    if value in (".", ".."):
+        raise ValueError("a run id has to fit in a path: '.' and '..' do not")
+    return value
+
+
+RunId = Annotated[
+    str, Field(min_length=1, max_length=200, pattern=f"^[^{UNPRINTABLE}]+$"), AfterValidator(_fits_in_a_path)
+]
+Filter = Annotated[str | None, BeforeValidator(lambda value: value or None)]
+
+
+class Run(BaseModel):
+    """A generation run: any JSON object in which these fields, where they are there, have these shapes."""
+
+    model_config = ConfigDict(strict=True)
+
+    run_id: RunId | None = None
+    variants: Annotated[list[dict[str, Any]], FailFast()] = []
+    source_image_data_url: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_an_object(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            raise ValueError("a run is a JSON object")
+        return value
+
+
+class View(StrEnum):
+    """How much of each run a page shows."""
+
+    FULL = "full"
+    SUMMARY = "summary"
+
+
+class PageQuery(BaseModel):
+    """Filters combine; an empty one is none. `q` is looked for without regard to case."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(100, ge=1, le=300)
+    cursor: Filter = None
+    status: Filter = None
+    provider: Filter = None
+    q: Filter = None
+    view: View = View.FULL
+
+
+class RunPage(BaseModel):
+    """The newest runs before the cursor, oldest of them first; `next_cursor` leads to older ones."""
+
+    runs: list[Run]
+    next_cursor: str | None
+
+
+class Favorite(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    favorite: bool
+
+
+class Written(BaseModel):
+    run_id: str
+    created: bool
+    updated: Literal[True] = True
+
+
+class FavoriteSet(BaseModel):
+    run_id: str
+    variant_id: str
+    favorite: bool
+    updated: Literal[True] = True
+
+
+class Deleted(BaseModel):
+    run_id: str
+    deleted: Literal[True] = True
+
+
+class AllDeleted(BaseModel):
+    deleted_runs: int

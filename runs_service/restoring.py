@@ -1,0 +1,96 @@
+"""The runs' share of a restore over several services. The document wins per run id; runs it does not name stay."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from chassis import documents
+from chassis.problems import field_errors
+from chassis.staging import Item, Outcome, Refusal, Restore
+from runs_service import staged
+from runs_service.limits import Limits, TooLarge, check_quota, used
+from runs_service.models import Run
+from runs_service.records import record
+from runs_service.staged import Staged
+
+PART = "runs"
+KIND = "run"
+
+
+class RunsPart:
+    """Stages items of the kind `run`, within `limits`."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+
+    def stage(self, tx: sqlite3.Connection, restore: Restore, items: Sequence[Item]) -> list[Refusal]:
+        """Take what can be used. Of two items with one id the last wins, and the earlier is refused."""
+        batch: dict[str, Staged] = {}
+        refusals: list[Refusal] = []
+        for item in items:
+            taken = self._take(tx, restore, item, batch)
+            if isinstance(taken, Refusal):
+                refusals.append(taken)
+                continue
+            if earlier := batch.pop(taken.record.run_id, None):
+                refusals.append(_repeated(earlier.pointer))
+            batch[taken.record.run_id] = taken
+        refusals += map(_repeated, staged.take_back(tx, restore, list(batch)))
+        staged.add(tx, restore, list(batch.values()))
+        return refusals
+
+    def plan(self, tx: sqlite3.Connection, restore: Restore) -> Outcome:
+        """Raises Problem 413 where the runs would not fit into the quota."""
+        before = used(tx, restore.owner)
+        check_quota(before, before + staged.growth(tx, restore), self._limits.owner)
+        return _outcome(tx, restore)
+
+    def apply(self, tx: sqlite3.Connection, restore: Restore) -> Outcome:
+        """Never refuses: the room was checked by the plan, and what is decided goes forward, if a little over quota."""
+        outcome = _outcome(tx, restore)
+        staged.go_live(tx, restore)
+        return outcome
+
+    def discard(self, tx: sqlite3.Connection, restore: Restore) -> None:
+        staged.discard(tx, restore)
+
+    def _take(self, tx: sqlite3.Connection, restore: Restore, item: Item, batch: dict[str, Staged]) -> Staged | Refusal:
+        if item.kind != KIND:
+            return Refusal(PART, item.pointer, f"is a {item.kind}, which is nothing that can be restored here")
+        try:
+            Run.model_validate(item.value)
+            documents.write(item.value)
+            run = item.value if item.value.get("run_id") is not None else _named(tx, restore, item.value, batch)
+            return Staged(item.position, item.pointer, record(run, self._limits.run))
+        except ValidationError as error:
+            first = field_errors(error)[0]
+            return Refusal(PART, item.pointer + first["pointer"], first["message"])
+        except (documents.Malformed, TooLarge) as error:
+            return Refusal(PART, item.pointer, str(error))
+
+
+def _named(tx: sqlite3.Connection, restore: Restore, run: dict[str, Any], batch: dict[str, Staged]) -> dict[str, Any]:
+    """A run with an id made from its content, longer where another run of the document has it already.
+
+    The same document gives the same ids again, so that restoring it twice doubles nothing.
+    """
+    nameless = {key: value for key, value in run.items() if key != "run_id"}
+    content = documents.digest(nameless)
+    for length in range(8, len(content)):
+        named = {"run_id": f"R{content[:length]}", **nameless}
+        waiting = batch.get(named["run_id"])
+        holder = waiting.record.digest if waiting else staged.digest(tx, restore, named["run_id"])
+        if holder is None or holder == documents.digest(named):
+            return named
+    return {"run_id": f"R{content}", **nameless}
+
+
+def _outcome(tx: sqlite3.Connection, restore: Restore) -> Outcome:
+    counts = staged.compare(tx, restore)
+    return Outcome({PART: counts}, {PART: sum(counts.values())})
+
+
+def _repeated(pointer: str) -> Refusal:
+    return Refusal(PART, pointer, "a later run of the document has the same run_id and took its place")

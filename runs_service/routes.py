@@ -1,0 +1,210 @@
+"""What the runs service answers: the route table, then thin handlers."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+
+from chassis import documents, staging
+from chassis.openapi import describe
+from chassis.peers import Scope, caller
+from chassis.problems import Problem
+from chassis.serving import (
+    DATABASE,
+    ROUTES,
+    Route,
+    json_response,
+    outdated,
+    read_json,
+    read_query,
+    read_value,
+    streamed,
+    unchanged,
+    validated,
+)
+from runs_service import images, models, paging, views
+from runs_service.listing import Page, Selection
+from runs_service.records import Record, record
+from runs_service.restoring import RunsPart
+from runs_service.store import Store, unknown_run
+
+STORE: web.AppKey[Store] = web.AppKey("store", Store)
+LONG_BODY = 1 << 20
+IMAGE_HEADERS = {
+    "Cache-Control": "private, no-cache",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+}
+
+
+def routes(part: RunsPart) -> list[Route]:
+    owner, system, run = Scope.OWNER, Scope.SYSTEM, models.Run
+    one, favorite = "/api/runs/{run_id}", "/api/runs/{run_id}/variants/{variant_id}/favorite"
+    return [
+        Route("GET", "/api/runs", list_runs, owner, query=models.PageQuery, answer=models.RunPage),
+        Route("POST", "/api/runs", post_run, owner, body=run, answer=models.Written),
+        Route("DELETE", "/api/runs", delete_all_runs, owner, answer=models.AllDeleted),
+        Route("GET", one, get_run, owner, answer=run),
+        Route("PUT", one, put_run, owner, body=run, answer=models.Written),
+        Route("DELETE", one, delete_run, owner, answer=models.Deleted),
+        Route("GET", one + "/source-image", get_source_image, owner),
+        Route("PUT", favorite, put_favorite, owner, body=models.Favorite, answer=models.FavoriteSet),
+        Route("GET", "/internal/backup", back_up, system),
+        Route("GET", "/internal/openapi", describe_api, system),
+        *staging.routes(DATABASE, part),
+    ]
+
+
+async def list_runs(request: web.Request) -> web.StreamResponse:
+    """The newest runs, oldest of them first; the cursor leads to older ones."""
+    query = read_query(request, models.PageQuery)
+    page = await request.app[STORE].page(caller(request).owner, _selection(query))
+    pieces = _page_pieces(request, page, query.view)
+    if page.later:
+        return await streamed(request, _stream("application/json"), pieces)
+    return web.Response(body=b"".join([piece async for piece in pieces]), content_type="application/json")
+
+
+async def post_run(request: web.Request) -> web.Response:
+    """Make a run, with an id of ours where it has none; with its own it is made or replaced."""
+    run = await _read_run(request)
+    while run.get("run_id") is None:
+        named = run | {"run_id": f"R{secrets.token_hex(4)}"}
+        try:
+            return await _written(request, named, fresh=True)
+        except Problem as problem:
+            if problem.code != "precondition_failed" or request.if_match is not None:
+                raise
+    return await _written(request, run)
+
+
+async def delete_all_runs(request: web.Request) -> web.Response:
+    """Delete every run."""
+    return json_response({"deleted_runs": await request.app[STORE].delete_all(caller(request).owner)})
+
+
+async def get_run(request: web.Request) -> web.Response:
+    """One run as it was written."""
+    run_id = request.match_info["run_id"]
+    found = await request.app[STORE].run(caller(request).owner, run_id, partial(unchanged, request))
+    if found is None:
+        raise unknown_run(run_id)
+    headers = {"ETag": f'"{found.etag}"'}
+    if found.content is None:
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=found.content, content_type="application/json", headers=headers)
+
+
+async def put_run(request: web.Request) -> web.Response:
+    """Make or replace one run."""
+    run = await _read_run(request)
+    if run.get("run_id") != request.match_info["run_id"]:
+        raise Problem(400, "run_id_mismatch", "The run_id of the body is not that of the address.")
+    return await _written(request, run)
+
+
+async def delete_run(request: web.Request) -> web.Response:
+    """Delete one run."""
+    run_id = request.match_info["run_id"]
+    await request.app[STORE].delete(caller(request).owner, run_id, partial(_forbids, request))
+    return json_response(models.Deleted(run_id=run_id))
+
+
+async def get_source_image(request: web.Request) -> web.Response:
+    """The decoded source image of one run, sent so that a browser never runs it."""
+    run_id = request.match_info["run_id"]
+    found = await request.app[STORE].source_image(caller(request).owner, run_id, partial(unchanged, request))
+    if found is None:
+        raise Problem(404, "no_image", f"There is no source image of a run {run_id!r}.")
+    headers = IMAGE_HEADERS | {"ETag": f'"{found.etag}"'}
+    if found.content is None:
+        return web.Response(status=304, headers=headers)
+    media_type = images.media_type(found.content)
+    if media_type == images.UNKNOWN:
+        headers |= {"Content-Disposition": "attachment"}
+    return web.Response(body=found.content, content_type=media_type, headers=headers)
+
+
+async def put_favorite(request: web.Request) -> web.Response:
+    """Mark one variant of a run as a favourite, or no longer."""
+    run_id, variant_id = request.match_info["run_id"], request.match_info["variant_id"]
+    favorite = (await read_json(request, models.Favorite)).favorite
+    etag = await request.app[STORE].change(
+        caller(request).owner, run_id, partial(_mark, variant_id, favorite), partial(_forbids, request)
+    )
+    return json_response(models.FavoriteSet(run_id=run_id, variant_id=variant_id, favorite=favorite), etag=etag)
+
+
+async def back_up(request: web.Request) -> web.StreamResponse:
+    """Every run of the owner, oldest first, one a line."""
+    async with aclosing(request.app[STORE].backup(caller(request).owner)) as lines:
+        return await streamed(request, _stream("application/x-ndjson"), lines)
+
+
+async def describe_api(request: web.Request) -> web.Response:
+    """The OpenAPI paths and models of this service."""
+    return json_response(describe(list(request.app[ROUTES].values())))
+
+
+async def _read_run(request: web.Request) -> dict[str, Any]:
+    run: dict[str, Any] = await read_value(request)
+    validated(models.Run, run)
+    return run
+
+
+async def _written(request: web.Request, run: dict[str, Any], *, fresh: bool = False) -> web.Response:
+    kept = await _record(request, run)
+    forbids = (lambda etag: etag is not None or outdated(request, etag)) if fresh else partial(_forbids, request)
+    created = await request.app[STORE].put(caller(request).owner, kept, forbids)
+    answer = models.Written(run_id=kept.run_id, created=created)
+    response = json_response(answer, status=201 if created else 200, etag=kept.digest)
+    if request.method == "POST":
+        response.headers["Location"] = views.path(kept.run_id)
+    return response
+
+
+async def _record(request: web.Request, run: dict[str, Any]) -> Record:
+    """The row of a run; a long one is worked out on a thread, so that others are answered meanwhile."""
+    work = partial(record, run, request.app[STORE].limits.run)
+    return await asyncio.to_thread(work) if (request.content_length or LONG_BODY) >= LONG_BODY else work()
+
+
+def _selection(query: models.PageQuery) -> Selection:
+    try:
+        before = paging.decode(query.cursor) if query.cursor else None
+    except paging.BadCursor as error:
+        raise Problem(400, "bad_cursor", "No page gave this cursor; begin again without one.") from error
+    folded = query.q.casefold() if query.q else None
+    return Selection(query.limit, query.view, before, query.status, query.provider, folded)
+
+
+async def _page_pieces(request: web.Request, page: Page, view: models.View) -> AsyncIterator[bytes]:
+    """The page as JSON, slice by slice; between two slices no connection to the database is held."""
+    yield b'{"runs":[' + b",".join(page.first)
+    some = bool(page.first)
+    for run_ids in page.later:
+        if runs := await request.app[STORE].runs(caller(request).owner, run_ids, view):
+            yield (b"," if some else b"") + b",".join(runs)
+            some = True
+    yield b'],"next_cursor":' + documents.write(paging.encode(page.next) if page.next else None) + b"}"
+
+
+def _stream(content_type: str) -> web.StreamResponse:
+    return web.StreamResponse(headers={"Content-Type": content_type})
+
+
+def _forbids(request: web.Request, etag: str | None) -> bool:
+    """Whether If-Match or If-None-Match (RFC 9110, 13.1) forbids to write over what is there."""
+    return outdated(request, etag) or (etag is not None and unchanged(request, etag))
+
+
+def _mark(variant_id: str, favorite: bool, run: dict[str, Any]) -> None:
+    found = [variant for variant in run.get("variants", []) if variant.get("id") == variant_id]
+    if not found:
+        raise Problem(404, "unknown_variant", f"The run has no variant {variant_id!r}.")
+    for variant in found:
+        variant["favorite"] = favorite

@@ -1,0 +1,41 @@
+"""The two forms in which a stored run is shown: whole, as it was written, and the summary for lists."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from runs_service import images
+from runs_service.records import IMAGE_FIELD
+
+HEAVY_FIELDS = ("compiled_prompt", "execution")
+
+
+def full(payload: bytes, prefix: str | None, image: bytes | None) -> bytes:
+    """JSON of the run with its data URL, made without parsing: the payload is an object and never empty."""
+    if prefix is None or image is None:
+        return payload
+    field = b"," + orjson.dumps(IMAGE_FIELD) + b":" + orjson.dumps(prefix)[:-1]
+    return b"".join((payload[:-1], field, b64encode(image), b'"}'))
+
+
+def summary(payload: bytes, *, has_image: bool) -> bytes:
+    """JSON of the run without what is heavy, and with the address of its image (null where there is none)."""
+    run: dict[str, Any] = orjson.loads(payload)
+    left_inside = run.pop(IMAGE_FIELD, None)
+    shown = has_image or images.decode(left_inside) is not None
+    light = _without_heavy(run)
+    if "variants" in run:
+        light["variants"] = [_without_heavy(variant) for variant in run["variants"]]
+    light["source_image_url"] = f"{path(run['run_id'])}/source-image" if shown else None
+    return orjson.dumps(light)
+
+
+def path(run_id: str) -> str:
+    return f"/api/runs/{quote(run_id, safe='')}"
+
+
+def _without_heavy(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: each for key, each in value.items() if key not in HEAVY_FIELDS}

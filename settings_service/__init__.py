@@ -1,0 +1,1 @@
+"""Settings profiles of guests and users, their version history, and the presets."""

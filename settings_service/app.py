@@ -1,0 +1,32 @@
+"""Puts the settings service together; nothing is decided here."""
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from chassis import staging
+from chassis.database import opened
+from chassis.serving import DATABASE, service
+from settings_service.limits import LARGEST_BODY
+from settings_service.part import SettingsPart
+from settings_service.routes import ROUTES, STORE
+from settings_service.settings import Settings
+from settings_service.store import Store
+
+
+def create_app(settings: Settings) -> web.Application:
+    """The application over the file of `settings`, opened at its start and closed at its end."""
+
+    async def storage(app: web.Application) -> AsyncIterator[None]:
+        async with opened(settings.database, "settings_service") as database:
+            app[DATABASE] = database
+            app[STORE] = Store(database, settings.owner_quota_bytes)
+            yield
+
+    return service(
+        [*ROUTES, *staging.routes(DATABASE, SettingsPart(settings.owner_quota_bytes))],
+        audience="settings",
+        gateways=settings.gateway_url,
+        max_body=min(settings.max_body_bytes, LARGEST_BODY),
+        lifespans=[storage],
+    )

@@ -1,0 +1,112 @@
+"""The addresses of the settings service. Each handler: read the request, ask the store once, answer."""
+
+import re
+from contextlib import aclosing
+from typing import Final
+
+from aiohttp import web
+
+from chassis import openapi
+from chassis.peers import Scope, caller
+from chassis.problems import Problem
+from chassis.serving import (
+    Route,
+    json_response,
+    outdated,
+    read_query,
+    read_value,
+    streamed,
+    unchanged,
+    validated,
+)
+from settings_service.models import Changes, History, HistoryQuery, Profile, SavedSettings, SaveSettings, Version
+from settings_service.presets import PRESETS, Presets
+from settings_service.store import Store
+
+STORE: web.AppKey[Store] = web.AppKey("store", Store)
+UNNAMED_CHANGE: Final = "settings_change"
+VERSION: Final = re.compile("[1-9][0-9]{0,15}")
+
+
+async def show_settings(request: web.Request) -> web.Response:
+    """The current settings"""
+    profile = await request.app[STORE].profile(caller(request).owner)
+    etag = str(profile.version)
+    if unchanged(request, etag):
+        return web.Response(status=304, headers={"ETag": f'"{etag}"'})
+    return json_response(profile.shown(), etag=etag)
+
+
+async def save_settings(request: web.Request) -> web.Response:
+    """Replace the settings; unknown keys are kept, none is added"""
+    value = await read_value(request)
+    note = validated(SaveSettings, value).change_note
+    profile = await request.app[STORE].save(
+        caller(request).owner,
+        value["settings"],  # as it was sent, not as the model understood it
+        UNNAMED_CHANGE if note is None else note,
+        lambda etag: outdated(request, etag),
+    )
+    return json_response(profile.saved(), etag=str(profile.version))
+
+
+async def list_history(request: web.Request) -> web.Response:
+    """The versions of the settings, newest first"""
+    query = read_query(request, HistoryQuery)
+    return json_response(await request.app[STORE].history(caller(request).owner, query.limit, query.before))
+
+
+async def show_version(request: web.Request) -> web.Response:
+    """One version of the settings"""
+    return json_response(await request.app[STORE].version(caller(request).owner, _version(request)))
+
+
+async def compare_version(request: web.Request) -> web.Response:
+    """What has changed between a version and the current settings"""
+    return json_response({"changes": await request.app[STORE].diff(caller(request).owner, _version(request))})
+
+
+async def restore_version(request: web.Request) -> web.Response:
+    """Make a new version that repeats an older one"""
+    profile = await request.app[STORE].restore(
+        caller(request).owner, _version(request), lambda etag: outdated(request, etag)
+    )
+    return json_response(profile.saved(), etag=str(profile.version))
+
+
+async def list_presets(_: web.Request) -> web.Response:
+    """The presets"""
+    return json_response(PRESETS)
+
+
+async def stream_backup(request: web.Request) -> web.StreamResponse:
+    """The profile and its whole history of one moment, a line each"""
+    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+    async with aclosing(request.app[STORE].backup(caller(request).owner)) as lines:
+        return await streamed(request, response, lines)
+
+
+async def describe(_: web.Request) -> web.Response:
+    """What this service adds to the OpenAPI document"""
+    return json_response(openapi.describe(ROUTES))
+
+
+def _version(request: web.Request) -> int:
+    text = request.match_info["id"]
+    if VERSION.fullmatch(text) is None:
+        raise Problem(404, "unknown_version", "A version is a number, and this is none.")
+    return int(text)
+
+
+HISTORY = "/api/settings/history"
+ROUTES: Final = [
+    Route("GET", "/api/settings", show_settings, Scope.OWNER, answer=Profile),
+    Route("PUT", "/api/settings", save_settings, Scope.OWNER, body=SaveSettings, answer=SavedSettings),
+    Route("GET", HISTORY, list_history, Scope.OWNER, query=HistoryQuery, answer=History),
+    Route("GET", HISTORY + "/{id}", show_version, Scope.OWNER, answer=Version),
+    Route("GET", HISTORY + "/{id}/diff", compare_version, Scope.OWNER, answer=Changes),
+    Route("POST", HISTORY + "/{id}/restore", restore_version, Scope.OWNER, answer=SavedSettings),
+    Route("GET", "/api/presets", list_presets, Scope.OWNER, answer=Presets),
+    Route("GET", "/internal/backup", stream_backup, Scope.SYSTEM),
+    Route("GET", "/internal/openapi", describe, Scope.SYSTEM),
+]

@@ -1,0 +1,85 @@
+"""The real auth service over a real file, and a clock that a test can move."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientResponse
+from pytest_aiohttp.plugin import AiohttpClient
+
+from auth_service.app import create_app
+from auth_service.settings import Settings
+from chassis.peers import Scope, Signer
+from tests.support import Asker
+
+
+class Clock:
+    """Tells the time that the test has set."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+class Auth(Asker):
+    """The questions that the gateway asks, by name."""
+
+    async def ask(self, path: str, body: object) -> ClientResponse:
+        return await self.post(path, owner="system", scope=Scope.SYSTEM, json=body)
+
+    async def open_guest(self, user_agent: str | None = None) -> tuple[str, dict[str, Any]]:
+        answer = await self.ask("/internal/sessions", {"user_agent": user_agent})
+        assert answer.status == 201
+        opened = await answer.json()
+        return opened["token"], opened["session"]
+
+    async def resolve(self, token: str, user_agent: str | None = None) -> tuple[int, dict[str, Any]]:
+        answer = await self.ask("/internal/sessions/resolve", {"token": token, "user_agent": user_agent})
+        return answer.status, await answer.json()
+
+    async def log_out(self, token: str | None) -> tuple[str, dict[str, Any]]:
+        answer = await self.ask("/internal/sessions/logout", {"token": token})
+        assert answer.status == 200
+        opened = await answer.json()
+        return opened["token"], opened["session"]
+
+    async def as_session(self, session: dict[str, Any], method: str, path: str) -> tuple[int, dict[str, Any]]:
+        """What the owner of a session gets, whose cookie the gateway has resolved."""
+        answer = await self(method, path, owner=session["owner"], session=session["session_id"])
+        return answer.status, await answer.json()
+
+
+Start = Callable[..., Awaitable[Auth]]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "animatize_web.auth.db"
+
+
+@pytest.fixture
+def start(aiohttp_client: AiohttpClient, signer: Signer, gateway_url: str, tmp_path: Path, clock: Clock) -> Start:
+    """Start one more instance over the same file."""
+
+    async def start(**settings: Any) -> Auth:
+        given = Settings(gateway_url=(gateway_url,), web_db_path=tmp_path / "animatize_web.db", **settings)
+        return Auth(await aiohttp_client(create_app(given, clock)), signer, "auth")
+
+    return start
+
+
+@pytest.fixture
+async def auth(start: Start) -> Auth:
+    return await start()

@@ -1,0 +1,104 @@
+"""The real runs service over a real file, asked as the gateway would ask it."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, closing, contextmanager
+from io import BytesIO
+from pathlib import Path
+from sqlite3 import Connection, Row, connect
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from chassis.peers import Scope, Signer
+from chassis.staging import encode_end, encode_item
+from runs_service.app import create_app
+from runs_service.settings import Settings
+from tests.support import Asker
+
+Start = Callable[..., Awaitable[Asker]]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "animatize_web.runs.db"
+
+
+@pytest.fixture
+async def start(tmp_path: Path, gateway_url: str, signer: Signer) -> AsyncIterator[Start]:
+    """Starts one more instance over the test's one file: `await start()`, `await start(owner_quota_bytes=1000)`."""
+    async with AsyncExitStack() as stack:
+
+        async def started(**limits: int) -> Asker:
+            settings = Settings(gateway_url=(gateway_url,), web_db_path=tmp_path / "animatize_web.db", **limits)  # type: ignore[arg-type]
+            client = await stack.enter_async_context(TestClient(TestServer(create_app(settings))))
+            return Asker(client, signer, "runs")
+
+        yield started
+
+
+@pytest.fixture
+async def asker(start: Start) -> Asker:
+    return await start()
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[Connection]:
+    """The service's file, to look at what really is in it."""
+    with closing(connect(file, isolation_level=None)) as tx:
+        tx.row_factory = Row
+        yield tx
+
+
+def counted(file: Path, table: str) -> int:
+    with opened(file) as tx:
+        return int(tx.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+async def told(answer: Any, status: int = 200) -> dict[str, Any]:
+    """The JSON of an answer that has this status."""
+    assert answer.status == status, f"{answer.status}: {(await answer.text())[:500]}"
+    found: dict[str, Any] = await answer.json(content_type=None)
+    return found
+
+
+async def put(asker: Asker, run: dict[str, Any], **rest: Any) -> Any:
+    headers = {"Content-Type": "application/json", **rest.pop("headers", {})}
+    data = BytesIO(json.dumps(run).encode())  # aiohttp warns of large bodies that are plain bytes
+    return await asker.put(f"/api/runs/{run['run_id']}", data=data, headers=headers, **rest)
+
+
+async def all_runs(asker: Asker, *, limit: int = 100, **query: Any) -> list[dict[str, Any]]:
+    """Every run, oldest first, by way of the cursors."""
+    owner = query.pop("owner", "guest:a")
+    found: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        params = {"limit": str(limit), "cursor": cursor, **query}
+        page = await told(await asker.get("/api/runs", params=params, owner=owner))
+        found = page["runs"] + found
+        if (cursor := page["next_cursor"]) is None:
+            return found
+
+
+def upload(runs: list[Any], kind: str = "run") -> bytes:
+    lines = b"".join(encode_item(f"/runs/{number}", kind, run) for number, run in enumerate(runs))
+    return lines + encode_end(len(runs))
+
+
+async def stage(
+    asker: Asker, runs: list[Any], restore_id: str = "one", owner: str = "guest:a", status: int = 200
+) -> Any:
+    path = f"/internal/restores/{restore_id}"
+    answer = await asker.put(path, data=BytesIO(upload(runs)), owner=owner, scope=Scope.SYSTEM)
+    return await told(answer, status)
+
+
+async def commit(asker: Asker, restore_id: str = "one", owner: str = "guest:a", status: int = 200) -> Any:
+    answer = await asker.post(f"/internal/restores/{restore_id}/commit", owner=owner, scope=Scope.SYSTEM)
+    return await told(answer, status)
+
+
+async def abort(asker: Asker, restore_id: str = "one") -> Any:
+    return await told(await asker.post(f"/internal/restores/{restore_id}/abort", scope=Scope.SYSTEM))

@@ -1,0 +1,78 @@
+"""What the vault reads from the environment."""
+
+from pathlib import Path
+
+import pytest
+
+from chassis.settings import load
+from vault_service.settings import Settings
+
+
+def keys(settings: Settings) -> dict[str, str]:
+    return {provider: key.get_secret_value() for provider, key in settings.environment_keys.items()}
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SECRET_KEY", "SECRET_KEY_FILE", "ENV", "PORT", "LISTEN", "WEB_DB_PATH"):
+        monkeypatch.delenv(f"ANIMATIZE_{name}", raising=False)
+
+
+def test_a_bare_environment_gives_the_documented_defaults() -> None:
+    settings = load(Settings)
+    assert settings.listen == ("127.0.0.1", 8004)
+    assert settings.gateway_url == ("http://127.0.0.1:8000",)
+    assert settings.database == Path("data/animatize_web.vault.db")
+    assert keys(settings) == {}
+
+
+def test_every_provider_key_is_read_under_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    for provider in ("runway", "pika", "veo", "sora", "flux"):
+        monkeypatch.setenv(f"{provider.upper()}_API_KEY", f" {provider}-key\n")
+    assert keys(load(Settings)) == {each: f"{each}-key" for each in ("runway", "pika", "veo", "sora", "flux")}
+
+
+def test_a_key_can_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("from-a-file\n")
+    monkeypatch.setenv("VEO_API_KEY_FILE", str(tmp_path / "key"))
+    monkeypatch.setenv("OPENAI_API_KEY_FILE", str(tmp_path / "key"))
+    assert keys(load(Settings)) == {"veo": "from-a-file", "sora": "from-a-file"}
+
+
+def test_soras_own_name_goes_before_openais(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "openai-key")
+    assert keys(load(Settings)) == {"sora": "openai-key"}
+    monkeypatch.setenv("SORA_API_KEY", "sora-key")
+    assert keys(load(Settings)) == {"sora": "sora-key"}
+
+
+@pytest.mark.parametrize("blank", ["", "   "])
+def test_a_blank_key_is_none(monkeypatch: pytest.MonkeyPatch, blank: str) -> None:
+    monkeypatch.setenv("SORA_API_KEY", blank)
+    monkeypatch.setenv("OPENAI_API_KEY", "openai-key")
+    monkeypatch.setenv("FLUX_API_KEY", blank)
+    assert keys(load(Settings)) == {"sora": "openai-key"}
+
+
+def test_production_does_not_start_without_a_long_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANIMATIZE_ENV", "production")
+    monkeypatch.setenv("ANIMATIZE_PORT", "no port")
+    with pytest.raises(SystemExit, match="ANIMATIZE_PORT") as refused:
+        load(Settings)
+    assert "ANIMATIZE_SECRET_KEY" in str(refused.value)
+    monkeypatch.setenv("ANIMATIZE_PORT", "8000")
+    monkeypatch.setenv("ANIMATIZE_SECRET_KEY", "too short")
+    with pytest.raises(SystemExit, match="ANIMATIZE_SECRET_KEY") as refused:
+        load(Settings)
+    assert "too short" not in str(refused.value)
+    monkeypatch.setenv("ANIMATIZE_SECRET_KEY", "x" * 32)
+    assert load(Settings).env == "production"
+
+
+def test_no_repr_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANIMATIZE_SECRET_KEY", "root-secret-root-secret-root-secret")
+    monkeypatch.setenv("FLUX_API_KEY", "flux-key-0123456789")
+    settings = load(Settings)
+    shown = repr(settings) + str(settings) + repr(settings.environment_keys) + str(settings.model_dump())
+    assert "root-secret" not in shown
+    assert "flux-key" not in shown

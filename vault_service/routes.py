@@ -1,0 +1,117 @@
+"""The vault's addresses. Only `/internal/keys` answers with a key, to workers alone."""
+
+from collections.abc import Mapping
+
+from aiohttp import web
+from pydantic import SecretStr
+
+from chassis import openapi
+from chassis.documents import write
+from chassis.peers import Scope, caller
+from chassis.problems import Problem
+from chassis.serving import Route, json_response, read_json
+from vault_service import catalogue, disclosure
+from vault_service.models import (
+    ApiKey,
+    ApiKeys,
+    CredentialStatus,
+    Deleted,
+    NewKey,
+    PlaintextKey,
+    Provider,
+    Providers,
+    StoredKey,
+)
+from vault_service.store import Outcome, Store, locked
+
+STORE: web.AppKey[Store] = web.AppKey("store", Store)
+ENVIRONMENT: web.AppKey[Mapping[str, SecretStr]] = web.AppKey("environment", Mapping)
+
+
+def routes() -> list[Route]:
+    keys, key = "/api/settings/api-keys", "/api/settings/api-keys/{provider}"
+    return [
+        Route("GET", keys, list_api_keys, Scope.OWNER, answer=ApiKeys),
+        Route("PUT", key, put_api_key, Scope.OWNER, body=NewKey, answer=StoredKey),
+        Route("DELETE", key, delete_api_key, Scope.OWNER, answer=Deleted),
+        Route("GET", "/api/providers", list_providers, Scope.OWNER, answer=Providers),
+        Route("GET", "/internal/keys/{provider}", read_plaintext_key, Scope.WORKER, answer=PlaintextKey),
+        Route("GET", "/internal/backup", back_up, Scope.SYSTEM),
+        Route("GET", "/internal/openapi", describe, Scope.SYSTEM),
+    ]
+
+
+async def list_api_keys(request: web.Request) -> web.Response:
+    """Say which provider keys are there, masked."""
+    return json_response(ApiKeys(api_keys=await _statuses(request)))
+
+
+async def put_api_key(request: web.Request) -> web.Response:
+    """Store a provider's key in place of the one before."""
+    provider = catalogue.supported(request.match_info["provider"])
+    api_key = (await read_json(request, NewKey)).api_key
+    updated_at = await request.app[STORE].keep_key(caller(request).owner, provider, api_key)
+    masked = disclosure.mask(api_key)
+    return json_response(StoredKey(provider=provider, configured=True, masked=masked, updated_at=updated_at))
+
+
+async def delete_api_key(request: web.Request) -> web.Response:
+    """Delete a provider's key from the profile."""
+    provider = catalogue.supported(request.match_info["provider"])
+    deleted = await request.app[STORE].delete_key(caller(request).owner, provider)
+    return json_response(Deleted(provider=provider, deleted=deleted))
+
+
+async def list_providers(request: web.Request) -> web.Response:
+    """Describe every provider, and say which of them can be used."""
+    stored = await request.app[STORE].profile_keys(caller(request).owner)
+    environment = request.app[ENVIRONMENT]
+    usable = [each for each in catalogue.SUPPORTED if disclosure.available(stored.get(each), environment.get(each))]
+    statuses = [disclosure.status(each, stored.get(each), environment) for each in catalogue.SUPPORTED]
+    return json_response(
+        Providers(
+            available_providers=usable,
+            provider_count=len(usable),
+            supported_providers=list(catalogue.SUPPORTED),
+            providers=[Provider(**dict(row), available=row.id in usable) for row in catalogue.ROWS],
+            credential_status={each.provider: CredentialStatus(**dict(each)) for each in statuses},
+            defaults=catalogue.DEFAULTS,
+        )
+    )
+
+
+async def read_plaintext_key(request: web.Request) -> web.Response:
+    """Hand one key to a worker, after noting it in the audit."""
+    provider = catalogue.supported(request.match_info["provider"])
+    reading = await request.app[STORE].read_key(caller(request), provider, request.app[ENVIRONMENT].get(provider))
+    if reading.found is None:
+        raise _no_key(provider, reading.outcome)
+    api_key, source = reading.found
+    answer = json_response(PlaintextKey(provider=provider, api_key=api_key.get_secret_value(), source=source))
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+async def back_up(request: web.Request) -> web.Response:
+    """The masked rows, one a line: few and small, so that they need no stream."""
+    lines = [write(row.model_dump()) + b"\n" for row in await _statuses(request)]
+    return web.Response(body=b"".join(lines), content_type="application/x-ndjson")
+
+
+async def describe(_: web.Request) -> web.Response:
+    """The vault's part of the OpenAPI document."""
+    return json_response(openapi.describe(routes()))
+
+
+async def _statuses(request: web.Request) -> list[ApiKey]:
+    stored = await request.app[STORE].profile_keys(caller(request).owner)
+    environment = request.app[ENVIRONMENT]
+    return [disclosure.status(each, stored.get(each), environment) for each in catalogue.SUPPORTED]
+
+
+def _no_key(provider: str, outcome: Outcome) -> Problem:
+    if outcome is Outcome.LOCKED:
+        return locked()
+    if outcome is Outcome.UNREADABLE:
+        return Problem(409, "key_unreadable", f"The stored {provider} key is damaged; its owner has to save it again.")
+    return Problem(404, "no_key", f"There is no {provider} key, neither in the profile nor on the server.")

@@ -1,0 +1,161 @@
+"""Every SQL statement of the vault. Keys are sealed before they come near the file; each plaintext read is audited."""
+
+import asyncio
+import secrets
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import structlog
+from pydantic import SecretStr
+
+from chassis.database import Database
+from chassis.peers import Caller
+from chassis.problems import Problem, unavailable
+from vault_service.disclosure import ProfileKey, effective
+from vault_service.models import Source
+from vault_service.sealing import SALT_BYTES, KeyEncryptionKey, Sealed, Unreadable, derive_key, seal, unseal
+
+log = structlog.get_logger()
+
+LOCKED_RETRY_SECONDS = 60  # a wrong secret is put right by a person
+
+
+class Outcome(StrEnum):
+    """How a plaintext read ended."""
+
+    SERVED = "served"
+    ABSENT = "absent"
+    UNREADABLE = "unreadable"
+    LOCKED = "locked"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a worker gets: the key and where it comes from, or None with the reason."""
+
+    outcome: Outcome
+    found: tuple[SecretStr, Source] | None = None
+
+
+class Store:
+    """The open vault. Made by `unlock`."""
+
+    def __init__(self, database: Database, key: KeyEncryptionKey) -> None:
+        self._database, self._key = database, key
+
+    async def profile_keys(self, owner: str) -> dict[str, ProfileKey]:
+        """The owner's stored keys by provider, unreadable ones included."""
+        rows = await self._database.read(
+            lambda tx: tx.execute("SELECT * FROM api_keys WHERE owner = ?", (owner,)).fetchall()
+        )
+        return {row["provider"]: self._opened(row) for row in rows}
+
+    async def keep_key(self, owner: str, provider: str, api_key: SecretStr) -> str:
+        """Seal and store a key in place of the one before; the time of it. Raises Problem 503 where locked."""
+        sealed = seal(self._key, owner, provider, api_key)
+
+        def keep(tx: sqlite3.Connection) -> str:
+            self._refuse_if_locked(tx)
+            now = _now()
+            tx.execute(
+                "INSERT INTO api_keys (owner, provider, key_id, wrapped_key, ciphertext, created_at, updated_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (owner, provider) DO UPDATE SET key_id = excluded.key_id,"
+                " wrapped_key = excluded.wrapped_key, ciphertext = excluded.ciphertext,"
+                " updated_at = excluded.updated_at",
+                (owner, provider, sealed.key_id, sealed.wrapped_key, sealed.ciphertext, now, now),
+            )
+            return now
+
+        return await self._database.write(keep)
+
+    async def delete_key(self, owner: str, provider: str) -> bool:
+        """Whether there was one. Raises Problem 503 where locked: the right secret could still open it."""
+
+        def delete(tx: sqlite3.Connection) -> bool:
+            self._refuse_if_locked(tx)
+            return tx.execute("DELETE FROM api_keys WHERE owner = ? AND provider = ?", (owner, provider)).rowcount > 0
+
+        return await self._database.write(delete)
+
+    async def read_key(self, caller: Caller, provider: str, environment: SecretStr | None) -> Reading:
+        """The plaintext key that counts for the caller's owner. Returns once the audit of it is on the disk."""
+
+        def read(tx: sqlite3.Connection) -> Reading:
+            reading = self._reading(tx, caller.owner, provider, environment)
+            source = reading.found[1] if reading.found is not None else None
+            tx.execute(
+                "INSERT INTO key_reads (read_at, owner, session, provider, source, outcome) VALUES (?, ?, ?, ?, ?, ?)",
+                (_now(), caller.owner, caller.session, provider, source, reading.outcome),
+            )
+            return reading
+
+        return await self._database.write(read)
+
+    def _reading(self, tx: sqlite3.Connection, owner: str, provider: str, environment: SecretStr | None) -> Reading:
+        row = tx.execute("SELECT * FROM api_keys WHERE owner = ? AND provider = ?", (owner, provider)).fetchone()
+        if found := effective(self._opened(row) if row is not None else None, environment):
+            return Reading(Outcome.SERVED, found)
+        if row is None:
+            return Reading(Outcome.ABSENT)
+        return Reading(Outcome.LOCKED if self._locked(tx) else Outcome.UNREADABLE)
+
+    def _opened(self, row: sqlite3.Row) -> ProfileKey:
+        sealed = Sealed(row["key_id"], row["wrapped_key"], row["ciphertext"])
+        try:
+            return ProfileKey(unseal(self._key, row["owner"], row["provider"], sealed), row["updated_at"])
+        except Unreadable:
+            return ProfileKey(None, row["updated_at"])
+
+    def _locked(self, tx: sqlite3.Connection) -> bool:
+        return bool(tx.execute("SELECT fingerprint FROM vault").fetchone()["fingerprint"] != self._key.id)
+
+    def _refuse_if_locked(self, tx: sqlite3.Connection) -> None:
+        if self._locked(tx):
+            raise locked()
+
+
+async def unlock(database: Database, root: SecretStr) -> Store:
+    """Derive the key-encryption key and compare it with the one that the vault was made with.
+
+    Under another secret the vault serves all the same, every row as unreadable, and refuses writes.
+    """
+    salt = await database.write(_salt)
+    key = await asyncio.to_thread(derive_key, root, salt)  # off the event loop: it takes a while on purpose
+    made_with = await database.write(lambda tx: _fingerprint(tx, key.id))
+    if made_with != key.id:
+        log.error(
+            "vault_locked",
+            vault_fingerprint=made_with,
+            secret_fingerprint=key.id,
+            advice="start with the secret that this vault was made with; until then its keys are kept but not readable",
+        )
+    return Store(database, key)
+
+
+def locked() -> Problem:
+    """The problem of a vault under another secret than its own."""
+    return unavailable(
+        "vault_locked",
+        "The server's secret is not the one that this vault was made with. Nothing was changed; tell the operator.",
+        retry_after=LOCKED_RETRY_SECONDS,
+    )
+
+
+def _salt(tx: sqlite3.Connection) -> bytes:
+    tx.execute(
+        "INSERT INTO vault (only_row, salt, created_at) VALUES (1, ?, ?) ON CONFLICT DO NOTHING",
+        (secrets.token_bytes(SALT_BYTES), _now()),
+    )
+    return bytes(tx.execute("SELECT salt FROM vault").fetchone()["salt"])
+
+
+def _fingerprint(tx: sqlite3.Connection, own: str) -> str:
+    """The fingerprint of the vault: our own where none was noted yet."""
+    tx.execute("UPDATE vault SET fingerprint = ? WHERE fingerprint IS NULL", (own,))
+    return str(tx.execute("SELECT fingerprint FROM vault").fetchone()["fingerprint"])
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
