@@ -1,0 +1,83 @@
+"""Puts the gateway together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import aiohttp
+from aiohttp import web
+
+from chassis import serving
+from chassis.database import opened
+from chassis.peers import Signer
+from chassis.problems import unavailable
+from chassis.secrets import root_secret
+from chassis.serving import Lifespan
+from gateway.cross_site import PUBLIC_URL, cross_site_refused
+from gateway.forwarding import SERVICES
+from gateway.identity import IDENTITY, Audience, Identity, cookie_setter, identified
+from gateway.journal import Journal
+from gateway.restore import recover
+from gateway.routes import JOURNAL, RESTORE_LIMIT, ROUTES, SIGNER
+from gateway.services import Auth, Keeper, Services
+from gateway.settings import Settings
+
+
+def create_app(settings: Settings) -> web.Application:
+    """The gateway: outermost first, its middlewares log, answer problems, refuse other sites, say who is calling."""
+    middlewares = [serving.logged(every=True), serving.problems_answered, cross_site_refused, identified]
+    app = web.Application(middlewares=middlewares, client_max_size=settings.max_body_bytes)
+    serving.add_routes(app, ROUTES, Audience)
+    serving.add_health(app, _all_ready)
+    app[PUBLIC_URL] = settings.public_url or settings.listen.url
+    app[RESTORE_LIMIT] = settings.restore_max_bytes
+    secret = root_secret(settings.secret_key, settings.database.parent)
+    app[SIGNER] = Signer(secret, settings.secret_key_previous)
+    app.on_response_prepare.append(cookie_setter(secure=settings.cookie_secure))
+    app.on_response_prepare.append(_keep_private)
+    app.cleanup_ctx.extend([_peers(settings), _journal(settings)])
+    return app
+
+
+def _peers(settings: Settings) -> Lifespan:
+    async def context(app: web.Application) -> AsyncIterator[None]:
+        connector = aiohttp.TCPConnector(limit=0)
+        jar = aiohttp.DummyCookieJar()
+        async with aiohttp.ClientSession(connector=connector, cookie_jar=jar, auto_decompress=False) as http:
+            signer = app[SIGNER]
+            app[SERVICES] = Services(
+                Auth("auth", settings.auth_url, http, signer),
+                Keeper("settings", settings.settings_url, http, signer),
+                Keeper("runs", settings.runs_url, http, signer),
+                Keeper("vault", settings.vault_url, http, signer),
+            )
+            app[IDENTITY] = Identity(app[SERVICES].auth)
+            yield
+
+    return context
+
+
+def _journal(settings: Settings) -> Lifespan:
+    async def context(app: web.Application) -> AsyncIterator[None]:
+        async with opened(settings.database, "gateway") as database:
+            app[JOURNAL] = Journal(database)
+            recovering = asyncio.create_task(recover(app[SERVICES], app[JOURNAL]))
+            yield
+            recovering.cancel()
+            await asyncio.gather(recovering, return_exceptions=True)
+
+    return context
+
+
+async def _all_ready(app: web.Application) -> None:
+    peers = app[SERVICES].all()
+    ready = await asyncio.gather(*(peer.is_ready() for peer in peers))
+    missing = [peer.name for peer, state in zip(peers, ready, strict=True) if not state]
+    if missing:
+        raise unavailable("not_ready", f"Not ready yet: {', '.join(missing)}.")
+
+
+async def _keep_private(request: web.Request, response: web.StreamResponse) -> None:
+    """Personal answers are kept by no cache, and nothing is taken for a type that it is not."""
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    if request.path.startswith("/api/"):
+        response.headers.setdefault("Cache-Control", "no-store")

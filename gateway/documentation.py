@@ -1,0 +1,51 @@
+"""The OpenAPI document, put together from what every service says of its own routes, and a page to read it on."""
+
+import asyncio
+from html import escape
+from typing import Any
+
+from aiohttp import web
+
+from chassis.openapi import describe
+from chassis.peers import Caller, Scope
+from chassis.serving import ROUTES
+from gateway.services import Services
+
+WHO = Caller("system", Scope.SYSTEM)
+
+
+async def whole_document(app: web.Application, services: Services) -> dict[str, Any]:
+    """The document of the public API. Raises Problem 503 while a service does not answer."""
+    own = describe(list(app[ROUTES].values()))
+    parts = await asyncio.gather(*(peer.call("GET", "/internal/openapi", WHO) for peer in services.all()))
+    paths: dict[str, Any] = {}
+    schemas: dict[str, Any] = {}
+    for part in (own, *parts):
+        schemas |= part["components"]["schemas"]
+    public = {(route.method.lower(), route.path) for route in app[ROUTES].values()}
+    for part in (own, *parts):  # what a service says of a route wins over the bare line of the gateway's own table
+        for path, operations in part["paths"].items():
+            known = {method: each for method, each in operations.items() if (method, path) in public}
+            paths.setdefault(path, {}).update(known)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "ANIMAtiZE Director Console", "version": "0.1.0"},
+        "paths": {path: operations for path, operations in sorted(paths.items()) if operations},
+        "components": {"schemas": schemas},
+    }
+
+
+def as_page(document: dict[str, Any]) -> str:
+    """The document as one static page; no script, nothing from elsewhere."""
+    rows = "".join(
+        f"<tr><td><code>{method.upper()}</code></td><td><code>{escape(path)}</code></td>"
+        f"<td>{escape(operation['summary'])}</td></tr>"
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    )
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8><title>Director Console API</title>"
+        "<link rel=stylesheet href=/console.css><main><h1>Director Console API</h1>"
+        "<p>The whole description, with every shape: <a href=/api/openapi.json>openapi.json</a> (OpenAPI 3.1).</p>"
+        f"<table><thead><tr><th>Method<th>Address<th>What it does</thead><tbody>{rows}</tbody></table></main></html>"
+    )

@@ -1,0 +1,85 @@
+"""How a request reaches the service that owns what it asks for, and how the answer comes back: streamed, unread."""
+
+from collections.abc import AsyncIterator, Callable
+
+import aiohttp
+from aiohttp import web
+
+from chassis.peers import Caller, Scope
+from chassis.problems import Problem
+from chassis.serving import Handler, streamed
+from gateway.identity import IDENTITY, SAFE_METHODS, SESSION
+from gateway.services import Peer, Services
+
+SERVICES: web.AppKey[Services] = web.AppKey("services", Services)
+NOBODY = Caller("nobody", Scope.OWNER)
+HELD_WHOLE = 4 << 20  # bytes; what is longer is passed on as it comes
+
+SENT_ON = ("Accept", "Content-Type", "If-Match", "If-None-Match")
+SENT_BACK = (
+    "Allow",
+    "Cache-Control",
+    "Content-Disposition",
+    "Content-Security-Policy",
+    "Content-Type",
+    "ETag",
+    "Location",
+    "Retry-After",
+    "X-Content-Type-Options",
+)
+
+
+def to(choose: Callable[[Services], Peer]) -> Handler:
+    """A handler that passes the request on, in the name of its session's owner, to the chosen service."""
+
+    async def forward(request: web.Request) -> web.StreamResponse:
+        who = request[SESSION].caller if SESSION in request else NOBODY
+        headers = {name: request.headers[name] for name in SENT_ON if name in request.headers}
+        path = request.rel_url.raw_path_qs
+        async with choose(request.app[SERVICES]).ask(
+            request.method, path, who, headers=headers, data=await _body(request)
+        ) as answer:
+            return await _pass_back(request, answer)
+
+    return forward
+
+
+async def end_sessions(request: web.Request) -> web.StreamResponse:
+    """End sessions through the auth service, and stop believing in them here at once."""
+    response = await to(lambda services: services.auth)(request)
+    request.app[IDENTITY].forget()
+    return response
+
+
+async def _body(request: web.Request) -> bytes | AsyncIterator[bytes] | None:
+    if request.method in SAFE_METHODS or not request.can_read_body:
+        return None
+    limit = request.client_max_size
+    if (request.content_length or 0) > limit:
+        raise too_large(limit)
+    if request.content_length is not None and request.content_length <= HELD_WHOLE:
+        return await request.read()
+    return bounded(request.content, limit)
+
+
+async def bounded(content: aiohttp.StreamReader, limit: int) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises Problem 413 once it is longer than `limit` bytes."""
+    seen = 0
+    async for chunk in content.iter_any():
+        seen += len(chunk)
+        if seen > limit:
+            raise too_large(limit)
+        yield chunk
+
+
+async def _pass_back(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+    headers = {name: answer.headers[name] for name in SENT_BACK if name in answer.headers}
+    if answer.content_length is not None and answer.content_length <= HELD_WHOLE:
+        return web.Response(status=answer.status, body=await answer.read(), headers=headers)
+    response = web.StreamResponse(status=answer.status, headers=headers)
+    response.content_length = answer.content_length
+    return await streamed(request, response, answer.content.iter_any())
+
+
+def too_large(limit: int) -> Problem:
+    return Problem(413, "too_large", f"The body is too large; the limit is {limit:,} bytes.")

@@ -1,0 +1,141 @@
+"""Who is calling: from the cookie to a session, through the auth service. A fault of ours never touches the cookie."""
+
+import re
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from aiohttp import web
+from cachetools import TTLCache
+
+from chassis.peers import Caller, Scope
+from chassis.problems import Problem
+from chassis.serving import HEALTH_PATHS, ROUTES, Handler
+from gateway.services import Auth
+
+COOKIE = "animatize_session"
+TOKEN = re.compile(r"[A-Za-z0-9_-]{20,100}")
+FRESH_SECONDS = 1.0  # within this a revoked session is refused everywhere
+STALE_SECONDS = 30.0  # a read may use an answer this old while the auth service cannot be reached
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Audience(StrEnum):
+    """What a public route asks of its caller."""
+
+    SESSION = "session"  # a read without one makes a guest
+    WELCOME = "welcome"  # a session is used where there is one, and none is made or demanded
+    ANYONE = "anyone"
+
+
+@dataclass(frozen=True)
+class Session:
+    """A live session, as the auth service told it."""
+
+    id: str
+    owner: str
+    expires_at: datetime
+
+    @property
+    def caller(self) -> Caller:
+        return Caller(self.owner, Scope.OWNER, self.id)
+
+
+SESSION = web.RequestKey("session", Session)
+FRESH_TOKEN: web.RequestKey[tuple[str, Session]] = web.RequestKey("fresh_token", tuple)
+
+
+class Identity:
+    """Resolves cookies, remembering each answer for a second counted from when it was asked for."""
+
+    def __init__(self, auth: Auth, clock: Callable[[], float] = time.monotonic) -> None:
+        self._auth, self._clock = auth, clock
+        self._known: TTLCache[str, tuple[float, Session]] = TTLCache(10_000, STALE_SECONDS, clock)
+
+    async def of(self, request: web.Request) -> Session:
+        """The caller's session. Raises Problem 401 for a write under an ended one, 503 where nobody can tell."""
+        token = request.cookies.get(COOKIE)
+        read = request.method in SAFE_METHODS
+        if token is not None:
+            if (session := await self.resolve(token, stale=read)) is not None:
+                return session
+            if not read:
+                detail = "This session has ended. Nothing was changed; load the page again, then repeat the change."
+                raise Problem(401, "session_ended", detail)
+        return self.admit(request, await self._auth.make_guest(user_agent(request)))
+
+    def admit(self, request: web.Request, made: dict[str, Any]) -> Session:
+        """Have the answer to `request` carry the cookie of a session just made (`{token, session}`)."""
+        token, session = made["token"], _session(made["session"])
+        self._known[token] = (self._clock(), session)
+        request[FRESH_TOKEN] = (token, session)
+        return session
+
+    async def resolve(self, token: str, *, stale: bool = False) -> Session | None:
+        if not TOKEN.fullmatch(token):
+            return None
+        asked_at = self._clock()
+        kept = self._known.get(token)
+        if kept is not None and asked_at - kept[0] < FRESH_SECONDS:
+            return kept[1]
+        usable = stale and kept is not None and kept[1].expires_at > datetime.now(UTC)
+        try:
+            found = await self._auth.resolve(token, at_once=usable)
+        except Problem:
+            if usable and kept is not None:
+                return kept[1]
+            raise
+        if found is None:
+            self._known.pop(token, None)
+            return None
+        session = _session(found)
+        self._known[token] = (asked_at, session)
+        return session
+
+    def forget(self) -> None:
+        """Ask anew for everyone: a session was ended through this very process."""
+        self._known.clear()
+
+
+IDENTITY: web.AppKey[Identity] = web.AppKey("identity", Identity)
+
+
+@web.middleware
+async def identified(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every route says what it asks of its caller; one that says nothing is not served."""
+    resource = request.match_info.route.resource
+    if resource is None or request.path in HEALTH_PATHS:
+        return await handler(request)
+    audience = request.app[ROUTES][request.method, resource.canonical].audience
+    if audience is Audience.SESSION:
+        request[SESSION] = await request.app[IDENTITY].of(request)
+    elif audience not in (Audience.ANYONE, Audience.WELCOME):
+        raise Problem(403, "no_audience", "Nobody may call this address.")
+    return await handler(request)
+
+
+def user_agent(request: web.Request) -> str:
+    """What the browser calls itself; bytes that are no UTF-8, which HTTP allows, become question marks."""
+    return request.headers.get("User-Agent", "").encode("utf-8", "replace").decode()
+
+
+def cookie_setter(*, secure: bool) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """Sets the cookie of a session made for this request, whatever kind of answer it gets, but not on our faults."""
+
+    async def set_cookie(request: web.Request, response: web.StreamResponse) -> None:
+        if (fresh := request.get(FRESH_TOKEN)) is None or response.status >= 500:
+            return
+        token, session = fresh
+        life = max(0, int((session.expires_at - datetime.now(UTC)).total_seconds()))
+        # aiohttp writes response.cookies into the headers before this hook runs, so the header is made here
+        attributes = f"HttpOnly; Max-Age={life}; Path=/; SameSite=Lax{'; Secure' if secure else ''}"
+        response.headers.add("Set-Cookie", f"{COOKIE}={token}; {attributes}")
+
+    return set_cookie
+
+
+def _session(found: dict[str, Any]) -> Session:
+    return Session(found["session_id"], found["owner"], datetime.fromisoformat(found["expires_at"]))

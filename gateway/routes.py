@@ -1,0 +1,168 @@
+"""The public routes: which service answers each, and the few that the gateway answers itself."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+
+from aiohttp import web
+
+from chassis.peers import JWKS_PATH, Signer
+from chassis.problems import Problem
+from chassis.serving import Route, json_response, read_json, read_query, streamed
+from gateway import backup, documentation, restore
+from gateway.forwarding import SERVICES, bounded, end_sessions, to, too_large
+from gateway.identity import COOKIE, IDENTITY, SESSION, Audience
+from gateway.journal import Journal
+from gateway.models import GoogleCredential, Health, RestoreAnswer, RestoreQuery, SignedIn
+from gateway.services import Peer, Services
+
+JOURNAL: web.AppKey[Journal] = web.AppKey("journal", Journal)
+SIGNER: web.AppKey[Signer] = web.AppKey("signer", Signer)
+RESTORE_LIMIT: web.AppKey[int] = web.AppKey("restore_limit", int)
+CONSOLE_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+
+
+async def export_backup(request: web.Request) -> web.StreamResponse:
+    """Everything of this profile as one document: settings, all history, all runs, the status of provider keys."""
+    document = backup.backup(request[SESSION].owner, request.app[SERVICES], request.app[JOURNAL])
+    first = await anext(document)
+    name = f"animatize-backup-{datetime.now(UTC):%Y-%m-%d}.json"
+    headers = {"Content-Type": "application/json", "Content-Disposition": f'attachment; filename="{name}"'}
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in document:
+            yield piece
+
+    return await streamed(request, web.StreamResponse(headers=headers), pieces())
+
+
+async def import_backup(request: web.Request) -> web.Response:
+    """Restore a backup, the older console's backup, or an export of a browser's localStorage."""
+    query = read_query(request, RestoreQuery)
+    limit = request.app[RESTORE_LIMIT]
+    if (request.content_length or 0) > limit:
+        raise too_large(limit)
+    if not request.can_read_body:
+        raise Problem(400, "empty", "Send the document to restore as the body.")
+    upload = bounded(request.content, limit)
+    owner, services, journal = request[SESSION].owner, request.app[SERVICES], request.app[JOURNAL]
+    return json_response(await restore.restore(upload, owner, query.mode, services, journal))
+
+
+async def log_out(request: web.Request) -> web.Response:
+    """End this session; the answer carries the cookie of a fresh guest."""
+    made = await request.app[SERVICES].auth.log_out(request.cookies.get(COOKIE))
+    request.app[IDENTITY].forget()
+    request.app[IDENTITY].admit(request, made)
+    return json_response({"authenticated": False, "user": None})
+
+
+async def sign_in_with_google(request: web.Request) -> web.Response:
+    """Sign in with the ID token that Google Identity Services gave to the page."""
+    body = await read_json(request, GoogleCredential)
+    return json_response(await request.app[SERVICES].auth.sign_in_with_google(body.credential))
+
+
+async def report_health(request: web.Request) -> web.Response:
+    """Whether every service is ready."""
+    peers = request.app[SERVICES].all()
+    ready = await asyncio.gather(*(peer.is_ready() for peer in peers))
+    states = {peer.name: "ok" if state else "unavailable" for peer, state in zip(peers, ready, strict=True)}
+    status = "ok" if all(ready) else "degraded"
+    return json_response({"status": status, "timestamp": datetime.now(UTC).isoformat(), "services": states})
+
+
+async def publish_keys(request: web.Request) -> web.Response:
+    """The public keys with which services check the gateway's tokens (RFC 7517)."""
+    return json_response(request.app[SIGNER].jwks())
+
+
+async def describe_api(request: web.Request) -> web.Response:
+    """This API as an OpenAPI 3.1 document."""
+    return json_response(await documentation.whole_document(request.app, request.app[SERVICES]))
+
+
+async def show_api(request: web.Request) -> web.Response:
+    """This API as a page."""
+    document = await documentation.whole_document(request.app, request.app[SERVICES])
+    return _page(documentation.as_page(document).encode(), "text/html")
+
+
+async def show_console(_: web.Request) -> web.Response:
+    """The console's first page."""
+    return _page(_console_file("index.html"), "text/html")
+
+
+async def show_style(_: web.Request) -> web.Response:
+    """The console's style sheet."""
+    return _page(_console_file("console.css"), "text/css")
+
+
+def _page(body: bytes, content_type: str) -> web.Response:
+    headers = {"Content-Security-Policy": CONSOLE_POLICY, "Referrer-Policy": "same-origin"}
+    return web.Response(body=body, content_type=content_type, charset="utf-8", headers=headers)
+
+
+@cache
+def _console_file(name: str) -> bytes:
+    return (files("gateway") / "console" / name).read_bytes()
+
+
+def _auth(services: Services) -> Peer:
+    return services.auth
+
+
+def _settings(services: Services) -> Peer:
+    return services.settings
+
+
+def _runs(services: Services) -> Peer:
+    return services.runs
+
+
+def _vault(services: Services) -> Peer:
+    return services.vault
+
+
+SESSION_NEEDED, WELCOME, ANYONE = Audience.SESSION, Audience.WELCOME, Audience.ANYONE
+
+ROUTES = [
+    Route("GET", "/", show_console, ANYONE),
+    Route("GET", "/console.css", show_style, ANYONE),
+    Route("GET", "/health", report_health, ANYONE, answer=Health),
+    Route("GET", JWKS_PATH, publish_keys, ANYONE),
+    Route("GET", "/api/openapi.json", describe_api, ANYONE),
+    Route("GET", "/api/docs", show_api, ANYONE),
+    Route("GET", "/api/session/bootstrap", to(_auth), SESSION_NEEDED),
+    Route("GET", "/api/auth/config", to(_auth), ANYONE),
+    Route("GET", "/api/auth/me", to(_auth), SESSION_NEEDED),
+    Route("POST", "/api/auth/google", sign_in_with_google, WELCOME, body=GoogleCredential, answer=SignedIn),
+    Route("POST", "/api/auth/logout", log_out, WELCOME, answer=SignedIn),
+    Route("GET", "/api/auth/sessions", to(_auth), SESSION_NEEDED),
+    Route("DELETE", "/api/auth/sessions", end_sessions, SESSION_NEEDED),
+    Route("DELETE", "/api/auth/sessions/{id}", end_sessions, SESSION_NEEDED),
+    Route("GET", "/api/settings", to(_settings), SESSION_NEEDED),
+    Route("PUT", "/api/settings", to(_settings), SESSION_NEEDED),
+    Route("GET", "/api/settings/history", to(_settings), SESSION_NEEDED),
+    Route("GET", "/api/settings/history/{id}", to(_settings), SESSION_NEEDED),
+    Route("GET", "/api/settings/history/{id}/diff", to(_settings), SESSION_NEEDED),
+    Route("POST", "/api/settings/history/{id}/restore", to(_settings), SESSION_NEEDED),
+    Route("GET", "/api/presets", to(_settings), SESSION_NEEDED),
+    Route("GET", "/api/settings/api-keys", to(_vault), SESSION_NEEDED),
+    Route("PUT", "/api/settings/api-keys/{provider}", to(_vault), SESSION_NEEDED),
+    Route("DELETE", "/api/settings/api-keys/{provider}", to(_vault), SESSION_NEEDED),
+    Route("GET", "/api/providers", to(_vault), SESSION_NEEDED),
+    Route("GET", "/api/runs", to(_runs), SESSION_NEEDED),
+    Route("POST", "/api/runs", to(_runs), SESSION_NEEDED),
+    Route("DELETE", "/api/runs", to(_runs), SESSION_NEEDED),
+    Route("GET", "/api/runs/{run_id}", to(_runs), SESSION_NEEDED),
+    Route("PUT", "/api/runs/{run_id}", to(_runs), SESSION_NEEDED),
+    Route("DELETE", "/api/runs/{run_id}", to(_runs), SESSION_NEEDED),
+    Route("PUT", "/api/runs/{run_id}/variants/{variant_id}/favorite", to(_runs), SESSION_NEEDED),
+    Route("GET", "/api/runs/{run_id}/source-image", to(_runs), SESSION_NEEDED),
+    Route("GET", "/api/settings/backup", export_backup, SESSION_NEEDED),
+    Route("POST", "/api/settings/restore", import_backup, SESSION_NEEDED, query=RestoreQuery, answer=RestoreAnswer),
+]
