@@ -2,9 +2,9 @@
 
 import logging
 import re
+import secrets
 import sys
 from typing import Any
-from uuid import uuid4
 
 import structlog
 from aiohttp import web
@@ -35,7 +35,7 @@ def configure(process: str, environment: str) -> None:
     structlog.configure(
         processors=[*shared, *renderers],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(),
+        logger_factory=structlog.WriteLoggerFactory(),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)
@@ -52,7 +52,7 @@ def configure(process: str, environment: str) -> None:
 def enter_request(request: web.BaseRequest) -> str:
     """Take over the caller's request id, or make one, and bind it to every line logged for this request."""
     given = request.headers.get(HEADER, "")
-    request_id = given if ACCEPTED.fullmatch(given) else uuid4().hex
+    request_id = given if ACCEPTED.fullmatch(given) else secrets.token_hex(16)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=request_id)
     return request_id

@@ -27,6 +27,7 @@ HEALTH_SECONDS = 2.0
 PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=2.0, sock_read=30.0)
 LONG_PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=2.0, sock_read=600.0)
 Body = bytes | AsyncIterable[bytes]
+SENT_AT_ONCE = 1 << 20  # bytes; aiohttp warns of more in one piece, and sends a file in pieces, but on a thread
 NO_PATIENCE = aiohttp.ClientTimeout(total=1.0)
 UNTRUSTED = ("unsigned", "wrong_scope")
 
@@ -111,7 +112,7 @@ class Peer:
         while True:
             try:
                 url = URL(self._next_url() + path, encoded=True)
-                body = BytesIO(data) if isinstance(data, bytes) else data  # aiohttp sends large plain bytes in one go
+                body = BytesIO(data) if isinstance(data, bytes) and len(data) >= SENT_AT_ONCE else data
                 return await self._http.request(method, url, data=body, allow_redirects=False, **rest)
             except aiohttp.ClientConnectorError:
                 if rest["timeout"] is NO_PATIENCE or time.monotonic() > deadline:
