@@ -17,7 +17,7 @@ GO_LIVE = f"""
     INSERT INTO runs (owner, run_id, created, arrived, digest, status, provider, image_prefix, image_sha256, size,
         content_id)
     SELECT owner, run_id, created, arrived, digest, status, provider, image_prefix, image_sha256, size, content_id
-    FROM staged_runs WHERE restore_id = :restore_id AND owner = :owner ORDER BY position {store.REPLACING}"""  # noqa: S608 - a constant
+    FROM staged_runs WHERE restore_id = :restore_id AND owner = :owner {store.REPLACING}"""  # noqa: S608 - a constant
 COMPARED = """
     SELECT count(*) FILTER (WHERE live.digest IS NULL) AS added,
         count(*) FILTER (WHERE live.digest <> staged.digest) AS changed,
@@ -37,7 +37,7 @@ IMAGES_GROW = """
                 SELECT 1 FROM staged_runs WHERE restore_id = :restore_id AND run_id = runs.run_id)) AS stays,
             EXISTS (SELECT 1 FROM runs WHERE owner = :owner AND image_sha256 = images.sha256) AS shown
         FROM images WHERE owner = :owner)"""
-LIVE = "SELECT content_id FROM runs WHERE owner = ? AND run_id = ? AND digest = ?"
+LIVE = "SELECT content_id, size FROM runs WHERE owner = ? AND run_id = ? AND digest = ?"
 REMOVE = "DELETE FROM staged_runs WHERE restore_id = ? AND run_id = ? RETURNING pointer"
 
 
@@ -53,13 +53,9 @@ def add(tx: sqlite3.Connection, restore: Restore, runs: Sequence[Staged]) -> Non
     """Stage runs of different ids, none of which is staged. What is live already is named, not written again."""
     for arrived, (position, pointer, record) in enumerate(runs, records.now()):
         live = tx.execute(LIVE, (restore.owner, record.run_id, record.digest)).fetchone()
-        row = (
-            store.row_values(restore.owner, record, live["content_id"])
-            if live
-            else store.keep(tx, restore.owner, record)
-        )
+        content = dict(live) if live else store.keep(tx, restore.owner, record)
         place = {"restore_id": restore.id, "position": position, "pointer": pointer, "arrived": arrived}
-        tx.execute(STAGE, row | place)
+        tx.execute(STAGE, {**record._asdict(), **content, **place, "owner": restore.owner})
 
 
 def take_back(tx: sqlite3.Connection, restore: Restore, run_ids: Sequence[str]) -> list[str]:

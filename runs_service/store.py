@@ -91,19 +91,14 @@ class Store:
 
 
 def keep(tx: sqlite3.Connection, owner: str, record: Record) -> dict[str, Any]:
-    """Keep content and image of a run; the values of the row that is about to name them.
+    """Keep content and image of a run that is about to be written; what its row says of the content.
 
     An image that the owner has already is not written again.
     """
     if record.image is not None:
         tx.execute(KEEP_IMAGE, {"owner": owner, "image_sha256": record.image_sha256, "image": record.image})
     content_id = tx.execute(KEEP_CONTENT, (record.search, record.payload)).lastrowid
-    return row_values(owner, record, content_id)
-
-
-def row_values(owner: str, record: Record, content_id: int | None) -> dict[str, Any]:
-    """What the row of a run holds, by the names of its columns."""
-    return {**record._asdict(), "owner": owner, "size": len(record.payload), "content_id": content_id}
+    return {"content_id": content_id, "size": len(record.payload)}
 
 
 def unknown_run(run_id: str) -> Problem:
@@ -157,7 +152,8 @@ def _delete(owner: str, run_id: str, forbids: Forbids, tx: sqlite3.Connection) -
 
 def _write(tx: sqlite3.Connection, owner: str, record: Record, limits: Limits) -> None:
     with within_quota(tx, owner, limits.owner):
-        tx.execute(PUT, {**keep(tx, owner, record), "arrived": records.now()})
+        row = {**record._asdict(), **keep(tx, owner, record), "owner": owner, "arrived": records.now()}
+        tx.execute(PUT, row)
 
 
 def _present(tx: sqlite3.Connection, owner: str, run_id: str, forbids: Forbids) -> str:

@@ -139,7 +139,7 @@ def test_a_service_that_is_killed_listens_again_within_three_seconds_however_oft
     start: Callable[..., Stack],
 ) -> None:
     stack = start()
-    wait_for(stack.is_ready)
+    wait_for(lambda: stack.pid("runs_service"))
     for _ in range(4):
         killed = stack.pid("runs_service")
         assert killed

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -105,7 +106,7 @@ async def test_a_run_without_id_gets_one_and_an_address(asker: Asker) -> None:
 
 async def test_an_id_that_is_taken_is_not_given_again(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
     given = iter(["00000001", "00000001", "00000002"])
-    monkeypatch.setattr("secrets.token_hex", lambda _: next(given))
+    monkeypatch.setattr("runs_service.routes.secrets", SimpleNamespace(token_hex=lambda _: next(given)))
     first = await told(await asker.post("/api/runs", json={"intent": "a"}), 201)
     second = await told(await asker.post("/api/runs", json={"intent": "b"}), 201)
     assert (first["run_id"], second["run_id"]) == ("R00000001", "R00000002")

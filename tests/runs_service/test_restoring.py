@@ -13,6 +13,7 @@ from chassis.documents import digest, same
 from chassis.peers import Scope
 from tests.runs_service.conftest import Start, abort, all_runs, commit, counted, put, stage, told, upload
 from tests.runs_service.samples import DOCUMENTS, data_url, legacy_runs, run
+from tests.runs_service.test_quota import used
 from tests.support import Asker
 
 
@@ -154,6 +155,41 @@ async def test_staging_copies_no_image_that_is_there_and_an_abort_leaves_none(as
     assert counted(file, "images") == 1
     assert counted(file, "staged_runs") == 0
     assert same(await all_runs(asker), [run(1, source_image_data_url=data_url(b"a"))])
+
+
+@pytest.mark.parametrize("meanwhile", ["deleted", "replaced"])
+async def test_a_staged_run_stands_by_itself_whatever_becomes_of_the_equal_live_one(
+    asker: Asker, file: Path, meanwhile: str
+) -> None:
+    await put(asker, run(source_image_data_url=data_url()))
+    await stage(asker, [run(source_image_data_url=data_url())])
+    assert counted(file, "contents") == 1
+    if meanwhile == "deleted":
+        await asker.delete("/api/runs")
+    else:
+        await put(asker, run(intent="other"))
+    await commit(asker)
+    assert same(await all_runs(asker), [run(source_image_data_url=data_url())])
+    assert used(file) > 0
+
+
+async def test_an_equal_run_that_came_meanwhile_is_not_written_again(asker: Asker, file: Path) -> None:
+    """Equal though its text is longer: `1.0` is `1`."""
+    await stage(asker, [{"run_id": "a", "x": 1}])
+    await put(asker, {"run_id": "a", "x": 1.0})
+    size = used(file)
+    await commit(asker)
+    assert await (await asker.get("/api/runs/a")).text() == '{"run_id":"a","x":1.0}'
+    assert used(file) == size
+
+
+async def test_the_content_of_an_equal_live_run_is_counted_as_it_is(asker: Asker, file: Path) -> None:
+    await put(asker, {"run_id": "a", "x": 1.0})
+    await stage(asker, [{"run_id": "a", "x": 1}])
+    await put(asker, {"run_id": "a", "x": "other"})
+    await commit(asker)
+    assert await (await asker.get("/api/runs/a")).text() == '{"run_id":"a","x":1.0}'
+    assert used(file) == len('{"run_id":"a","x":1.0}')
 
 
 async def test_an_image_that_waits_for_a_commit_outlives_the_run_that_showed_it(asker: Asker, file: Path) -> None:
