@@ -26,7 +26,7 @@ def describe(routes: Sequence[Route], *, prefix: str = "/api") -> dict[str, Any]
     )
     paths: dict[str, dict[str, Any]] = {}
     for route in public:
-        paths.setdefault(_plain_path(route.path), {})[route.method.lower()] = _operation(route)
+        paths.setdefault(plain_path(route.path), {})[route.method.lower()] = _operation(route)
     queries = [_query_schema(route.query).get("$defs", {}) for route in public]
     return {"paths": paths, "components": {"schemas": dict(ChainMap(definitions.get("$defs", {}), *queries))}}
 
@@ -69,6 +69,6 @@ def _query_parameters(model: type[BaseModel] | None) -> list[dict[str, Any]]:
     ]
 
 
-def _plain_path(path: str) -> str:
-    """Without the patterns that the router knows: `{id:\\d+}` is `{id}`."""
+def plain_path(path: str) -> str:
+    """A route's path as OpenAPI writes it, without the patterns of the router: `{id:\\d+}` is `{id}`."""
     return re.sub(r"{(\w+):[^}]+}", r"{\1}", path)

@@ -33,7 +33,7 @@ Model = TypeVar("Model", bound=BaseModel)
 DATABASE: web.AppKey[Database] = web.AppKey("database", Database)
 HEALTH_PATHS = ("/health/live", "/health/ready")
 JSON_TYPES = ("application/json", "application/merge-patch+json")
-STOP_SECONDS = 10.0
+STOP_SECONDS = 4.0  # the stack kills a service after 5
 SLOW_SECONDS = 1.0
 LONGEST_LINE = 16_384  # bytes of a request line or header: room for a key or a passphrase in a header
 

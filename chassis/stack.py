@@ -94,11 +94,11 @@ class Options(ServerOptions):  # type: ignore[misc]
         return {"stdin": None, "stdout": None, "stderr": None, **child}
 
     def setsignals(self) -> None:
-        ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        """supervisor's own, in which a closed terminal (SIGHUP) ends it too; but nohup is heeded."""
+        outlives_terminal = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         super().setsignals()
-        # supervisor would start everything anew: a closed terminal ends it, and nohup is heeded.
-        ended = self.signal_receiver.receive
-        signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else lambda *_: ended(signal.SIGTERM, None))
+        if outlives_terminal:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def get_signal(self) -> int | None:
         """The next signal; also where make keeps one that only it received to itself, and waits for us."""

@@ -6,10 +6,12 @@ one's answer. Expects the table `restores` of the service's migrations.
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import aiohttp
@@ -64,6 +66,18 @@ class Refusal(NamedTuple):
     message: str
 
 
+class Refusals:
+    """The first of many refusals, and how many there are of each part: bounded, whatever a document holds."""
+
+    def __init__(self) -> None:
+        self.first: list[Refusal] = []
+        self.counts: Counter[str] = Counter()
+
+    def add(self, more: Sequence[Refusal]) -> None:
+        self.first += more[: MOST_WARNINGS - len(self.first)]
+        self.counts.update(each.part for each in more)
+
+
 @dataclass(frozen=True)
 class Restore:
     """One operation for one owner. A service never looks at another owner's data on its behalf."""
@@ -99,9 +113,9 @@ def routes(database: web.AppKey[Database], part: Part) -> list[Route]:
         restore = _restore(request, read_query(request, StageQuery).mode)
         store = request.app[database]
         await store.write(lambda tx: _open(tx, restore, part))
-        refusals: list[Refusal] = []
+        refusals = Refusals()
         async for items in _batches(request.content):
-            refusals += await store.write(lambda tx, items=items: _take(tx, restore, part, items))  # type: ignore[misc]
+            refusals.add(await store.write(partial(_take, items, restore, part)))
         return json_response(await store.write(lambda tx: _staged(tx, restore, part, refusals)))
 
     async def commit(request: web.Request) -> web.Response:
@@ -189,13 +203,13 @@ def _open(tx: sqlite3.Connection, restore: Restore, part: Part) -> None:
     _remember(tx, restore, State.STAGING, None)
 
 
-def _take(tx: sqlite3.Connection, restore: Restore, part: Part, items: list[Item]) -> list[Refusal]:
+def _take(items: list[Item], restore: Restore, part: Part, tx: sqlite3.Connection) -> list[Refusal]:
     if _state(tx, restore) is not State.STAGING:
         raise Problem(410, "restore_aborted", "This restore was aborted while it was being staged.")
     return part.stage(tx, restore, items)
 
 
-def _staged(tx: sqlite3.Connection, restore: Restore, part: Part, refusals: list[Refusal]) -> dict[str, Any]:
+def _staged(tx: sqlite3.Connection, restore: Restore, part: Part, refusals: Refusals) -> dict[str, Any]:
     if _state(tx, restore) is not State.STAGING:
         raise Problem(410, "restore_aborted", "This restore was aborted while it was being staged.")
     answer = _answer(part.plan(tx, restore), refusals)
@@ -254,12 +268,11 @@ def _remember(tx: sqlite3.Connection, restore: Restore, state: State, answer: di
     )
 
 
-def _answer(outcome: Outcome, refusals: list[Refusal]) -> dict[str, Any]:
+def _answer(outcome: Outcome, refusals: Refusals) -> dict[str, Any]:
     """What the gateway hears: the plan with what was refused, and the first warnings with their number in all."""
-    refused = {name: sum(refusal.part == name for refusal in refusals) for name in outcome.plan}
     return {
-        "plan": {name: {**counts, "refused": refused[name]} for name, counts in outcome.plan.items()},
+        "plan": {name: {**counts, "refused": refusals.counts[name]} for name, counts in outcome.plan.items()},
         "restored": outcome.restored,
-        "warnings": [{"pointer": each.pointer, "message": each.message} for each in refusals[:MOST_WARNINGS]],
-        "warning_count": len(refusals),
+        "warnings": [{"pointer": each.pointer, "message": each.message} for each in refusals.first],
+        "warning_count": refusals.counts.total(),
     }

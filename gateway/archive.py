@@ -127,7 +127,7 @@ class Reader:
         for index, row in enumerate(rows if isinstance(rows, list) else []):
             if isinstance(row, dict) and row.get("configured") is True:
                 provider = str(row.get("provider"))[:40]
-                message = f"The key of {provider} is not in the document; enter it again."
+                message = f"The key of {provider} is not in the document: enter it, unless this profile has it already."
                 self._warn(("api_credentials", index), message)
 
     def _remember_unclaimed(self, name: str, value: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from chassis.openapi import describe
+from chassis.openapi import describe, plain_path
 from chassis.peers import Caller, Scope
 from chassis.serving import ROUTES
 from gateway.services import Services
@@ -22,7 +22,7 @@ async def whole_document(app: web.Application, services: Services) -> dict[str, 
     schemas: dict[str, Any] = {}
     for part in (own, *parts):
         schemas |= part["components"]["schemas"]
-    public = {(route.method.lower(), route.path) for route in app[ROUTES].values()}
+    public = {(route.method.lower(), plain_path(route.path)) for route in app[ROUTES].values()}
     for part in (own, *parts):  # what a service says of a route wins over the bare line of the gateway's own table
         for path, operations in part["paths"].items():
             known = {method: each for method, each in operations.items() if (method, path) in public}

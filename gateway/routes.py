@@ -127,6 +127,8 @@ def _vault(services: Services) -> Peer:
     return services.vault
 
 
+RUN = "/api/runs/{run_id:[^/]+}"  # aiohttp's own pattern has no place for the braces that an id may hold
+FAVORITE = RUN + "/variants/{variant_id:[^/]+}/favorite"
 SESSION_NEEDED, WELCOME, ANYONE = Audience.SESSION, Audience.WELCOME, Audience.ANYONE
 
 ROUTES = [
@@ -158,11 +160,11 @@ ROUTES = [
     Route("GET", "/api/runs", to(_runs), SESSION_NEEDED),
     Route("POST", "/api/runs", to(_runs), SESSION_NEEDED),
     Route("DELETE", "/api/runs", to(_runs), SESSION_NEEDED),
-    Route("GET", "/api/runs/{run_id}", to(_runs), SESSION_NEEDED),
-    Route("PUT", "/api/runs/{run_id}", to(_runs), SESSION_NEEDED),
-    Route("DELETE", "/api/runs/{run_id}", to(_runs), SESSION_NEEDED),
-    Route("PUT", "/api/runs/{run_id}/variants/{variant_id}/favorite", to(_runs), SESSION_NEEDED),
-    Route("GET", "/api/runs/{run_id}/source-image", to(_runs), SESSION_NEEDED),
+    Route("GET", RUN, to(_runs), SESSION_NEEDED),
+    Route("PUT", RUN, to(_runs), SESSION_NEEDED),
+    Route("DELETE", RUN, to(_runs), SESSION_NEEDED),
+    Route("PUT", FAVORITE, to(_runs), SESSION_NEEDED),
+    Route("GET", RUN + "/source-image", to(_runs), SESSION_NEEDED),
     Route("GET", "/api/settings/backup", export_backup, SESSION_NEEDED),
     Route("POST", "/api/settings/restore", import_backup, SESSION_NEEDED, query=RestoreQuery, answer=RestoreAnswer),
 ]

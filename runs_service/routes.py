@@ -43,7 +43,8 @@ IMAGE_HEADERS = {
 
 def routes(part: RunsPart) -> list[Route]:
     owner, system, run = Scope.OWNER, Scope.SYSTEM, models.Run
-    one, favorite = "/api/runs/{run_id}", "/api/runs/{run_id}/variants/{variant_id}/favorite"
+    one = "/api/runs/{run_id:[^/]+}"  # aiohttp's own pattern has no place for the braces that an id may hold
+    favorite = one + "/variants/{variant_id:[^/]+}/favorite"
     return [
         Route("GET", "/api/runs", list_runs, owner, query=models.PageQuery, answer=models.RunPage),
         Route("POST", "/api/runs", post_run, owner, body=run, answer=models.Written),

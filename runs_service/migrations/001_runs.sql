@@ -13,7 +13,7 @@ CREATE TABLE images (
 CREATE TABLE contents (
     content_id INTEGER PRIMARY KEY,
     search     TEXT NOT NULL,             -- what q looks through, case-folded; before the payload's overflow pages
-    payload    BLOB NOT NULL              -- JSON of the run, without its source_image_data_url where image_sha256 is set
+    payload    BLOB NOT NULL              -- JSON of the run; no source_image_data_url where image_sha256 is set
 ) STRICT;
 
 CREATE TABLE runs (
@@ -52,7 +52,7 @@ CREATE TABLE restores (
     changed_at TEXT NOT NULL              -- ISO 8601, UTC
 ) STRICT;
 
--- The runs of a restore that is not committed yet; columns as in runs. Contents and images of theirs are in place already.
+-- The runs of a restore that is not committed yet; columns as in runs. Their contents and images are in place already.
 CREATE TABLE staged_runs (
     restore_id   TEXT NOT NULL,
     position     INTEGER NOT NULL,        -- its number in the upload

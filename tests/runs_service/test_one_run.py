@@ -14,7 +14,7 @@ from tests.runs_service.conftest import Start, all_runs, counted, put, stage, to
 from tests.runs_service.samples import DOCUMENTS, PNG, data_url, legacy_runs, run
 from tests.support import Asker
 
-ODD_IDS = ["a b", "#1", "?x=1", "🎬 żółw", "100%", "a%20b", "a+b", "a\\b", "'; --", "x" * 200, "...", "&amp;"]
+ODD_IDS = ["a b", "#1", "?x=1", "🎬 żółw", "100%", "a%20b", "a+b", "a\\b", "'; --", "x" * 200, "...", "&amp;", "{x}"]
 WRONG_IDS = ["", "x" * 201, "a/b", "a\nb", "a\x00b", "a\x85b", ".", "..", 7, True, [], {}]
 
 
