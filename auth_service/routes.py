@@ -4,10 +4,11 @@ from aiohttp import web
 
 from auth_service import models
 from auth_service.store import Store
+from chassis.messages import json_response, read_json
 from chassis.openapi import describe
 from chassis.peers import Scope, caller
 from chassis.problems import unavailable
-from chassis.serving import Route, json_response, read_json
+from chassis.serving import Route
 
 STORE: web.AppKey[Store] = web.AppKey("store", Store)
 GOOGLE_CLIENT_ID: web.AppKey[str | None] = web.AppKey("google_client_id")

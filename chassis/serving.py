@@ -4,23 +4,24 @@ An app is put together by its `create_app`; nothing here is inherited, and no ha
 """
 
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 import aiohttp
 import structlog
 import uvloop
 from aiohttp import web
 from aiohttp.typedefs import Middleware
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from pydantic_settings import BaseSettings
 
-from chassis import documents, logs
+from chassis import logs
 from chassis.database import Database
+from chassis.messages import json_response
 from chassis.peers import CALLER, Scope, Verifier, bearer
-from chassis.problems import Problem, from_exception, invalid, unavailable
+from chassis.problems import Problem, from_exception, unavailable
 from chassis.schema import Unusable
 from chassis.settings import Address, load
 
@@ -28,11 +29,9 @@ log = structlog.get_logger()
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Lifespan = Callable[[web.Application], AsyncIterator[None]]
-Model = TypeVar("Model", bound=BaseModel)
 
 DATABASE: web.AppKey[Database] = web.AppKey("database", Database)
 HEALTH_PATHS = ("/health/live", "/health/ready")
-JSON_TYPES = ("application/json", "application/merge-patch+json")
 STOP_SECONDS = 4.0  # the stack kills a service after 5
 SLOW_SECONDS = 1.0
 LONGEST_LINE = 16_384  # bytes of a request line or header: room for a key or a passphrase in a header
@@ -137,70 +136,6 @@ def _serve(app: web.Application, listen: Address) -> None:
         max_line_size=LONGEST_LINE,
         max_field_size=LONGEST_LINE,
     )
-
-
-async def read_json(request: web.Request, model: type[Model]) -> Model:
-    """The body as `model`. Raises Problem 415 for another content type, 400 where the JSON or a value is wrong."""
-    return validated(model, await read_value(request))
-
-
-async def read_value(request: web.Request) -> Any:
-    """The body as a plain JSON value, strictly parsed."""
-    if request.content_type not in JSON_TYPES:
-        raise Problem(415, "not_json", "Send the body as JSON, with Content-Type: application/json.")
-    return documents.parse(await request.read())
-
-
-def read_query(request: web.Request, model: type[Model]) -> Model:
-    """The query as `model`. Raises Problem 400 for an invalid value or a parameter given twice."""
-    given = dict(request.query)
-    if len(given) != len(request.query):
-        raise Problem(400, "invalid", "A query parameter is given twice; give each once.")
-    return validated(model, given, "invalid_query")
-
-
-def validated(model: type[Model], value: object, code: str = "invalid") -> Model:
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        raise invalid(error, code) from None
-
-
-def json_response(value: Any, *, status: int = 200, etag: str | None = None) -> web.Response:
-    """A JSON answer; `etag` is the strong validator without its quotes (RFC 9110, 8.8.3)."""
-    body = documents.write(value.model_dump(mode="json") if isinstance(value, BaseModel) else value)
-    headers = {"ETag": f'"{etag}"'} if etag is not None else None
-    return web.Response(status=status, body=body, content_type="application/json", headers=headers)
-
-
-async def streamed(
-    request: web.Request, response: web.StreamResponse, chunks: AsyncIterable[bytes]
-) -> web.StreamResponse:
-    """Send `chunks` as the body. A failure half way cuts the connection, so that a part never looks like the whole."""
-    await response.prepare(request)
-    try:
-        async for chunk in chunks:
-            await response.write(chunk)
-        await response.write_eof()
-    except Exception as error:
-        if not isinstance(error, ConnectionError):  # a reader that went away is nothing to tell of
-            log.error("stream_cut", exc_info=error)
-        if request.transport is not None:
-            request.transport.abort()
-    return response
-
-
-def unchanged(request: web.Request, etag: str) -> bool:
-    """Whether If-None-Match says that the caller has this representation already (weak comparison)."""
-    return any(each.value in ("*", etag) for each in request.if_none_match or ())
-
-
-def outdated(request: web.Request, etag: str | None) -> bool:
-    """Whether If-Match forbids the write: the resource is absent (`etag` None) or another than the caller knows."""
-    expected = request.if_match
-    if expected is None:
-        return False
-    return etag is None or not any(each.value == "*" or (each.value == etag and not each.is_weak) for each in expected)
 
 
 def logged(*, every: bool) -> Middleware:

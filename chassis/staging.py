@@ -7,26 +7,25 @@ one's answer. Expects the table `restores` of the service's migrations.
 
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
-import aiohttp
 import orjson
 from aiohttp import web
 from pydantic import BaseModel
 
 from chassis.database import Database
+from chassis.messages import json_response, read_query
 from chassis.peers import Scope, caller
 from chassis.problems import Problem
-from chassis.serving import Route, json_response, read_query
+from chassis.serving import Route
+from chassis.uploads import Item, batches
 
 MOST_WARNINGS = 100
-BATCH_BYTES = 1 << 20
-BATCH_ITEMS = 200
 
 
 class State(StrEnum):
@@ -47,15 +46,6 @@ class Mode(StrEnum):
 
 class StageQuery(BaseModel):
     mode: Mode = Mode.MERGE
-
-
-class Item(NamedTuple):
-    """One thing to restore: its number in the upload, where it stood in the document, what it is, its JSON value."""
-
-    position: int
-    pointer: str
-    kind: str
-    value: Any
 
 
 class Refusal(NamedTuple):
@@ -114,7 +104,7 @@ def routes(database: web.AppKey[Database], part: Part) -> list[Route]:
         store = request.app[database]
         await store.write(lambda tx: _open(tx, restore, part))
         refusals = Refusals()
-        async for items in _batches(request.content):
+        async for items in batches(request.content):
             refusals.add(await store.write(partial(_take, items, restore, part)))
         return json_response(await store.write(lambda tx: _staged(tx, restore, part, refusals)))
 
@@ -131,61 +121,6 @@ def routes(database: web.AppKey[Database], part: Part) -> list[Route]:
         Route("POST", path + "/commit", commit, Scope.SYSTEM),
         Route("POST", path + "/abort", abort, Scope.SYSTEM),
     ]
-
-
-def encode_item(pointer: str, kind: str, value: Any) -> bytes:
-    """One line of an upload. The gateway's side of `_batches`."""
-    return orjson.dumps([pointer, kind, value]) + b"\n"
-
-
-def encode_end(count: int) -> bytes:
-    """The last line of an upload: without it, or with another count, a stream was cut and is not taken for whole."""
-    return orjson.dumps({"count": count}) + b"\n"
-
-
-async def _batches(content: aiohttp.StreamReader) -> AsyncIterator[list[Item]]:
-    items: list[Item] = []
-    weight = count = 0
-    ended: int | None = None
-    async for line in whole_lines(content):
-        match _line(line):
-            case {"count": int(total)}:
-                ended = total
-                break
-            case [str(place), str(kind), value]:
-                items.append(Item(count, place, kind, value))
-            case _:
-                raise Problem(400, "cut_short", f"The upload is cut or damaged in its line {count + 1}.")
-        count += 1
-        weight += len(line)
-        if weight >= BATCH_BYTES or len(items) >= BATCH_ITEMS:
-            yield items
-            items, weight = [], 0
-    if ended != count:
-        raise Problem(400, "cut_short", f"The upload ended after {count} items, before it was complete.")
-    if items:
-        yield items
-
-
-def _line(line: bytes) -> Any:
-    """None for what is no JSON: a line that was cut."""
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-
-
-async def whole_lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """Lines of any length, without their ends: one run with its image can take megabytes."""
-    parts: list[bytes] = []
-    async for chunk in content.iter_any():
-        head, *rest = chunk.split(b"\n")
-        parts.append(head)
-        for piece in rest:
-            yield b"".join(parts)
-            parts = [piece]
-    if line := b"".join(parts):
-        yield line
 
 
 def _restore(request: web.Request, mode: Mode = Mode.MERGE) -> Restore:

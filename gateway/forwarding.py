@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Callable
 import aiohttp
 from aiohttp import web
 
+from chassis.messages import streamed
 from chassis.peers import Caller, Scope
 from chassis.problems import Problem
-from chassis.serving import Handler, streamed
+from chassis.serving import Handler
 from gateway.identity import IDENTITY, SAFE_METHODS, SESSION
 from gateway.services import Peer, Services
 

@@ -10,7 +10,8 @@ import structlog
 
 from chassis.peers import Caller, Scope
 from chassis.problems import FieldError, Problem
-from chassis.staging import MOST_WARNINGS, encode_end, encode_item
+from chassis.staging import MOST_WARNINGS
+from chassis.uploads import encode_end, encode_item
 from gateway.archive import FORMS, Found, Reader
 from gateway.journal import LEASE_SECONDS, Journal, Operation, Stage
 from gateway.scanning import Unusable

@@ -8,9 +8,10 @@ from importlib.resources import files
 
 from aiohttp import web
 
+from chassis.messages import json_response, read_json, read_query, streamed
 from chassis.peers import JWKS_PATH, Signer
 from chassis.problems import Problem
-from chassis.serving import Route, json_response, read_json, read_query, streamed
+from chassis.serving import Route
 from gateway import backup, documentation, restore
 from gateway.forwarding import SERVICES, bounded, end_sessions, to, too_large
 from gateway.identity import COOKIE, IDENTITY, SESSION, Audience

@@ -17,7 +17,7 @@ from yarl import URL
 from chassis import documents, logs
 from chassis.peers import Caller, Scope, Signer
 from chassis.problems import Problem, unavailable
-from chassis.staging import whole_lines
+from chassis.uploads import whole_lines
 
 log = structlog.get_logger()
 

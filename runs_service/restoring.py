@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from chassis import documents
 from chassis.problems import field_errors
-from chassis.staging import Item, Outcome, Refusal, Restore
+from chassis.staging import Outcome, Refusal, Restore
+from chassis.uploads import Item
 from runs_service import staged
 from runs_service.limits import Limits, TooLarge, check_quota, used
 from runs_service.models import Run

@@ -10,22 +10,11 @@ from typing import Any
 from aiohttp import web
 
 from chassis import documents, staging
+from chassis.messages import json_response, outdated, read_json, read_query, read_value, streamed, unchanged, validated
 from chassis.openapi import describe
 from chassis.peers import Scope, caller
 from chassis.problems import Problem
-from chassis.serving import (
-    DATABASE,
-    ROUTES,
-    Route,
-    json_response,
-    outdated,
-    read_json,
-    read_query,
-    read_value,
-    streamed,
-    unchanged,
-    validated,
-)
+from chassis.serving import DATABASE, ROUTES, Route
 from runs_service import images, models, paging, views
 from runs_service.listing import Page, Selection
 from runs_service.records import Record, record

@@ -9,7 +9,8 @@ import orjson
 
 from chassis import documents
 from chassis.documents import Malformed, pointer, same
-from chassis.staging import Counts, Item, Outcome, Refusal, Restore
+from chassis.staging import Counts, Outcome, Refusal, Restore
+from chassis.uploads import Item
 from settings_service import staged, versions
 from settings_service.entries import Wrong, read_entry, wrong_leaves
 from settings_service.limits import LARGEST_DOCUMENT, check_room, check_size, write_embeddable

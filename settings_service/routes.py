@@ -7,18 +7,10 @@ from typing import Final
 from aiohttp import web
 
 from chassis import openapi
+from chassis.messages import json_response, outdated, read_query, read_value, streamed, unchanged, validated
 from chassis.peers import Scope, caller
 from chassis.problems import Problem
-from chassis.serving import (
-    Route,
-    json_response,
-    outdated,
-    read_query,
-    read_value,
-    streamed,
-    unchanged,
-    validated,
-)
+from chassis.serving import Route
 from settings_service.models import Changes, History, HistoryQuery, Profile, SavedSettings, SaveSettings, Version
 from settings_service.presets import PRESETS, Presets
 from settings_service.store import Store

@@ -7,9 +7,10 @@ from pydantic import SecretStr
 
 from chassis import openapi
 from chassis.documents import write
+from chassis.messages import json_response, read_json
 from chassis.peers import Scope, caller
 from chassis.problems import Problem
-from chassis.serving import Route, json_response, read_json
+from chassis.serving import Route
 from vault_service import catalogue, disclosure
 from vault_service.models import (
     ApiKey,

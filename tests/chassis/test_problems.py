@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chassis.documents import Malformed, parse
 from chassis.logs import HEADER
+from chassis.messages import read_json, read_query
 from chassis.problems import Problem, field_errors, from_exception, invalid, unavailable
-from chassis.serving import logged, problems_answered, read_json, read_query
+from chassis.serving import logged, problems_answered
 
 
 class Grain(BaseModel):

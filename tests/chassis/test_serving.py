@@ -19,18 +19,9 @@ from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 from pydantic import BaseModel
 
 from chassis.logs import HEADER
+from chassis.messages import json_response, outdated, streamed, unchanged
 from chassis.peers import Scope, Signer, caller
-from chassis.serving import (
-    Route,
-    add_health,
-    json_response,
-    logged,
-    outdated,
-    problems_answered,
-    service,
-    streamed,
-    unchanged,
-)
+from chassis.serving import Route, add_health, logged, problems_answered, service
 from tests.support import Asker
 
 
@@ -206,7 +197,7 @@ import asyncio
 from aiohttp import web
 from pydantic import Field
 from pydantic_settings import BaseSettings
-from chassis import serving
+from chassis import messages, serving
 from chassis.settings import CONFIG, Environment, Listen, Port, local_address
 
 class Settings(BaseSettings):
@@ -218,7 +209,7 @@ class Settings(BaseSettings):
 async def slow(request):
     await asyncio.sleep(1)
     print("written whole", flush=True)
-    return serving.json_response({"done": True})
+    return messages.json_response({"done": True})
 
 async def ready(app): ...
 

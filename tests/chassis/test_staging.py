@@ -12,11 +12,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from chassis import staging
+from chassis import staging, uploads
 from chassis.database import opened
 from chassis.peers import Scope, Signer
 from chassis.serving import DATABASE, service
-from chassis.staging import Counts, Item, Mode, Outcome, Refusal, Restore, encode_end, encode_item
+from chassis.staging import Counts, Mode, Outcome, Refusal, Restore
+from chassis.uploads import Item, encode_end, encode_item
 from tests.support import Asker
 
 SCHEMA = """
@@ -248,12 +249,12 @@ async def test_an_abort_while_the_upload_runs_wins(asker: Asker, tmp_path: Path)
     go_on = asyncio.Event()
 
     async def slowly() -> AsyncIterator[bytes]:
-        for number in range(staging.BATCH_ITEMS):
+        for number in range(uploads.BATCH_ITEMS):
             yield encode_item(f"/{number}", "thing", f"name {number}")
         first_half_sent.set()
         await go_on.wait()
         yield encode_item("/last", "thing", "last")
-        yield encode_end(staging.BATCH_ITEMS + 1)
+        yield encode_end(uploads.BATCH_ITEMS + 1)
 
     staging_call = asyncio.create_task(told(asker, "PUT", "/internal/restores/r1", data=slowly()))
     await first_half_sent.wait()

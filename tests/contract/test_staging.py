@@ -12,7 +12,7 @@ import pytest
 from aiohttp import ClientConnectionError
 
 from chassis.peers import Scope
-from chassis.staging import encode_end, encode_item
+from chassis.uploads import encode_end, encode_item
 from tests.contract.conftest import Service, Start
 from tests.contract.shape import problem
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chassis.staging import encode_item
+from chassis.uploads import encode_item
 from gateway.archive import Found, Reader
 from gateway.scanning import Unusable
 from tests import documents

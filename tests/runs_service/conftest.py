@@ -12,7 +12,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from chassis.peers import Scope, Signer
-from chassis.staging import encode_end, encode_item
+from chassis.uploads import encode_end, encode_item
 from runs_service.app import create_app
 from runs_service.settings import Settings
 from tests.support import Asker

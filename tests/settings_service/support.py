@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chassis.peers import Scope
-from chassis.staging import encode_end, encode_item
+from chassis.uploads import encode_end, encode_item
 from tests.conftest import LEGACY
 from tests.support import Asker
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from chassis.documents import same
 from chassis.peers import Scope
-from chassis.staging import Item, Mode, Outcome, Restore
+from chassis.staging import Mode, Outcome, Restore
+from chassis.uploads import Item
 from settings_service import versions
 from settings_service.models import DEFAULTS
 from settings_service.part import SettingsPart

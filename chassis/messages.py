@@ -1,0 +1,83 @@
+"""HTTP messages: bodies and queries as models, answers as JSON or as streams, and the preconditions of RFC 9110."""
+
+from collections.abc import AsyncIterable
+from typing import Any, TypeVar
+
+import structlog
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from chassis import documents
+from chassis.problems import Problem, invalid
+
+log = structlog.get_logger()
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+JSON_TYPES = ("application/json", "application/merge-patch+json")
+
+
+async def read_json(request: web.Request, model: type[Model]) -> Model:
+    """The body as `model`. Raises Problem 415 for another content type, 400 where the JSON or a value is wrong."""
+    return validated(model, await read_value(request))
+
+
+async def read_value(request: web.Request) -> Any:
+    """The body as a plain JSON value, strictly parsed."""
+    if request.content_type not in JSON_TYPES:
+        raise Problem(415, "not_json", "Send the body as JSON, with Content-Type: application/json.")
+    return documents.parse(await request.read())
+
+
+def read_query(request: web.Request, model: type[Model]) -> Model:
+    """The query as `model`. Raises Problem 400 for an invalid value or a parameter given twice."""
+    given = dict(request.query)
+    if len(given) != len(request.query):
+        raise Problem(400, "invalid", "A query parameter is given twice; give each once.")
+    return validated(model, given, "invalid_query")
+
+
+def validated(model: type[Model], value: object, code: str = "invalid") -> Model:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise invalid(error, code) from None
+
+
+def json_response(value: Any, *, status: int = 200, etag: str | None = None) -> web.Response:
+    """A JSON answer; `etag` is the strong validator without its quotes (RFC 9110, 8.8.3)."""
+    body = documents.write(value.model_dump(mode="json") if isinstance(value, BaseModel) else value)
+    headers = {"ETag": f'"{etag}"'} if etag is not None else None
+    return web.Response(status=status, body=body, content_type="application/json", headers=headers)
+
+
+async def streamed(
+    request: web.Request, response: web.StreamResponse, chunks: AsyncIterable[bytes]
+) -> web.StreamResponse:
+    """Send `chunks` as the body. A failure half way cuts the connection, so that a part never looks like the whole."""
+    await response.prepare(request)
+    try:
+        async for chunk in chunks:
+            await response.write(chunk)
+        await response.write_eof()
+    except Exception as error:
+        if not isinstance(error, ConnectionError):  # a reader that went away is nothing to tell of
+            log.error("stream_cut", exc_info=error)
+        if request.transport is not None:
+            request.transport.abort()
+    return response
+
+
+def unchanged(request: web.Request, etag: str) -> bool:
+    """Whether If-None-Match says that the caller has this representation already (weak comparison)."""
+    return any(each.value in ("*", etag) for each in request.if_none_match or ())
+
+
+def outdated(request: web.Request, etag: str | None) -> bool:
+    """Whether If-Match forbids the write: the resource is absent (`etag` None) or another than the caller knows."""
+    expected = request.if_match
+    if expected is None:
+        return False
+    return etag is None or not any(each.value == "*" or (each.value == etag and not each.is_weak) for each in expected)
