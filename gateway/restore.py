@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from chassis.peers import Caller, Scope
-from chassis.problems import FieldError, Problem
+from chassis.problems import FieldError, Problem, unavailable
 from chassis.staging import MOST_WARNINGS
 from chassis.uploads import encode_end, encode_item
 from gateway.archive import FORMS, Found, Reader
@@ -82,8 +82,14 @@ async def decide(operation: Operation, journal: Journal) -> None:
 
 
 async def commit(operation: Operation, services: Services) -> Answers:
-    """Commit in every service. A service that does not answer is asked again by recovery, until it does."""
-    return {name: await keeper.commit(operation.id, operation.owner) for name, keeper in participants(services).items()}
+    """Commit in every service. Raises Problem 503 where one does not answer: recovery asks it again until it does."""
+    try:
+        return {
+            name: await keeper.commit(operation.id, operation.owner) for name, keeper in participants(services).items()
+        }
+    except Problem as problem:
+        detail = f"The restore is decided and will be completed by itself; there is no need to repeat it. {problem}"
+        raise unavailable("restore_completing", detail) from problem
 
 
 async def abort(operation: Operation, services: Services, journal: Journal) -> None:
