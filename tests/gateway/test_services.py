@@ -1,0 +1,58 @@
+"""How the gateway takes what a service answers, or does not."""
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from chassis.peers import Caller, Scope, Signer
+from chassis.problems import Problem
+from gateway.services import Peer
+from tests.processes import free_ports
+
+WHO = Caller("guest:a", Scope.OWNER)
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as http:
+        yield http
+
+
+async def problem_of(status: int, code: str, http: aiohttp.ClientSession, signer: Signer) -> Problem:
+    async def answer(_: web.Request) -> web.Response:
+        return Problem(status, code, "A sentence.", headers={"Retry-After": "7"}, current={"version": 3}).response()
+
+    app = web.Application()
+    app.router.add_get("/api/settings", answer)
+    async with TestServer(app) as server:
+        with pytest.raises(Problem) as raised:
+            await Peer("settings", [str(server.make_url(""))], http, signer).call("GET", "/api/settings", WHO)
+    return raised.value
+
+
+@pytest.mark.parametrize("code", ["unsigned", "wrong_scope"])
+async def test_that_a_service_distrusts_the_gateway_is_never_the_callers_401(
+    code: str, http: aiohttp.ClientSession, signer: Signer
+) -> None:
+    assert (await problem_of(401, code, http, signer)).status == 503
+
+
+async def test_a_services_own_problem_is_handed_on_whole(http: aiohttp.ClientSession, signer: Signer) -> None:
+    problem = await problem_of(412, "precondition_failed", http, signer)
+    assert (problem.status, problem.code, problem.detail) == (412, "precondition_failed", "A sentence.")
+    assert problem.extra == {"current": {"version": 3}}
+    assert problem.headers == {"Retry-After": "7"}
+    assert (await problem_of(401, "session_ended", http, signer)).status == 401
+
+
+async def test_a_service_that_is_not_there_is_named_with_when_to_try_again(
+    http: aiohttp.ClientSession, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.services.CONNECT_SECONDS", 0.1)
+    (port,) = free_ports(1)
+    with pytest.raises(Problem, match="vault service") as raised:
+        await Peer("vault", [f"http://127.0.0.1:{port}"], http, signer).call("GET", "/api/providers", WHO)
+    assert (raised.value.status, raised.value.headers["Retry-After"]) == (503, "2")
