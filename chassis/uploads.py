@@ -9,9 +9,8 @@ import orjson
 from chassis.problems import Problem
 
 BATCH_BYTES = 1 << 20
-
-
 BATCH_ITEMS = 200
+BLANK = b"\n"  # a line that says nothing, but shows that the sender is there
 
 
 class Item(NamedTuple):
@@ -38,6 +37,8 @@ async def batches(content: aiohttp.StreamReader) -> AsyncIterator[list[Item]]:
     weight = count = 0
     ended: int | None = None
     async for line in whole_lines(content):
+        if not line:
+            continue
         match _line(line):
             case {"count": int(total)}:
                 ended = total

@@ -11,7 +11,7 @@ import structlog
 from chassis.peers import Caller, Scope
 from chassis.problems import FieldError, Problem, unavailable
 from chassis.staging import MOST_WARNINGS
-from chassis.uploads import encode_end, encode_item
+from chassis.uploads import BLANK, encode_end, encode_item
 from gateway.archive import FORMS, Found, Reader
 from gateway.journal import LEASE_SECONDS, Journal, Operation, Stage
 from gateway.scanning import Unusable
@@ -22,6 +22,7 @@ log = structlog.get_logger()
 QUEUED_ITEMS = 4  # read ahead of a service: its upload slows the reading down, so that memory stays bounded
 RENEW_SECONDS = LEASE_SECONDS / 3
 RECOVERY_SECONDS = 1.0
+STALL_SECONDS = 60.0
 
 Answers = dict[str, dict[str, Any]]
 
@@ -154,14 +155,30 @@ def _keeper_of(found: Found) -> str:
 
 
 async def _read(upload: AsyncIterable[bytes], reader: Reader) -> AsyncIterator[Found]:
-    async for chunk in upload:
+    async for chunk in _in_good_time(upload):
         for found in reader.feed(chunk):
             yield found
     for found in reader.close():
         yield found
 
 
+async def _in_good_time(upload: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """Raises Problem where nothing arrives for STALL_SECONDS: the owner's next restore must not wait for this one."""
+    chunks = aiter(upload)
+    while True:
+        try:
+            async with asyncio.timeout(STALL_SECONDS):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            detail = f"Nothing more of the document arrived for {STALL_SECONDS:.0f} s. Nothing was changed; try again."
+            raise Problem(400, "stalled", detail) from None
+        yield chunk
+
+
 async def _lines(queue: asyncio.Queue[bytes | None]) -> AsyncIterator[bytes]:
+    yield BLANK  # aiohttp sends the head of a request with its first piece, and a silent connection is closed
     count = 0
     while (line := await queue.get()) is not None:
         count += 1

@@ -1,5 +1,6 @@
 """The story of a restore when a service dies in the middle of it, told with peers that fail on command."""
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
 from pathlib import Path
 from typing import Any, cast
@@ -103,6 +104,41 @@ async def test_a_document_that_breaks_half_way_aborts_all(database: Database) ->
         await restore(broken(), OWNER, "merge", peers.services, Journal(database))
     assert peers.settings.told[-1] == peers.runs.told[-1] == "abort"
     assert await stage_of(database) == Stage.ABORTED
+
+
+async def test_an_upload_that_stalls_is_given_up_and_lets_the_next_one_in(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stalled() -> AsyncIterator[bytes]:
+        yield b'{"runs": [{"run_id": "a"}, '
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("gateway.restore.STALL_SECONDS", 0.05)
+    peers, journal = Peers(), Journal(database)
+    with pytest.raises(Problem) as problem:
+        await restore(stalled(), OWNER, "merge", peers.services, journal)
+    assert problem.value.code == "stalled"
+    assert peers.settings.told[-1] == peers.runs.told[-1] == "abort"
+    assert (await restore(document(), OWNER, "merge", peers.services, journal))["restored_runs"] == 1
+
+
+async def test_a_service_hears_of_a_restore_at_once_even_if_its_first_item_comes_late(database: Database) -> None:
+    heard = asyncio.Event()
+
+    async def late() -> AsyncIterator[bytes]:
+        async with asyncio.timeout(5):
+            await heard.wait()
+        yield b'[{"run_id": "a"}]'
+
+    class Listening(FakeKeeper):
+        async def stage(self, _id: str, _owner: str, _mode: str, lines: AsyncIterable[bytes]) -> dict[str, Any]:
+            async for _ in lines:
+                heard.set()
+            return self._answer()
+
+    peers = Peers()
+    peers.settings = Listening("settings", "history")
+    assert (await restore(late(), OWNER, "merge", peers.services, Journal(database)))["restored_runs"] == 1
 
 
 async def test_a_service_that_dies_after_the_decision_is_asked_again_until_it_has_committed(database: Database) -> None:
