@@ -2,6 +2,7 @@
 
 import fcntl
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib.resources import files
@@ -38,14 +39,30 @@ def bring_up(path: Path, package: str) -> None:
     with _exclusive(path.with_name(path.name + ".lock")):
         try:
             with closing(connect(path)) as tx:
-                _migrate(tx, path, steps_of(package))
+                _refuse_foreign(tx, path, package)
+                _migrate(tx, path, package)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise
             raise Unusable(f"{path} is not a readable database ({error}): put back a copy that is") from error
 
 
-def _migrate(tx: sqlite3.Connection, path: Path, steps: list[tuple[int, str]]) -> None:
+def _refuse_foreign(tx: sqlite3.Connection, path: Path, package: str) -> None:
+    """A file with tables that another program, or another of our services, has made is left alone."""
+    tables = tx.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    version = tx.execute("PRAGMA user_version").fetchone()[0]
+    made_for = tx.execute("PRAGMA application_id").fetchone()[0]
+    if made_for not in (0, _application_id(package)) or (tables and not version):
+        raise Unusable(f"{path} is not a file of {package}: see where ANIMATIZE_WEB_DB_PATH points")
+
+
+def _application_id(package: str) -> int:
+    """The number by which SQLite's header tells whose file it is."""
+    return zlib.crc32(package.encode()) & 0x7FFFFFFF
+
+
+def _migrate(tx: sqlite3.Connection, path: Path, package: str) -> None:
+    steps = steps_of(package)
     version: int = tx.execute("PRAGMA user_version").fetchone()[0]
     if version > len(steps):
         raise Unusable(f"{path} has schema {version}, this release knows {len(steps)}: start the newer release again")
@@ -53,7 +70,7 @@ def _migrate(tx: sqlite3.Connection, path: Path, steps: list[tuple[int, str]]) -
     if 0 < version < len(steps):
         _check_and_copy(tx, path, version)
     if version < len(steps):
-        _apply(tx, steps[version:])
+        _apply(tx, steps[version:], _application_id(package))
 
 
 def _check_and_copy(tx: sqlite3.Connection, path: Path, version: int) -> None:
@@ -64,8 +81,8 @@ def _check_and_copy(tx: sqlite3.Connection, path: Path, version: int) -> None:
         tx.backup(copy)
 
 
-def _apply(tx: sqlite3.Connection, steps: list[tuple[int, str]]) -> None:
-    script = "\n".join(text for _, text in steps)
+def _apply(tx: sqlite3.Connection, steps: list[tuple[int, str]], application_id: int) -> None:
+    script = "\n".join([*(text for _, text in steps), f"PRAGMA application_id = {application_id};"])
     try:
         tx.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {steps[-1][0]};\nCOMMIT;")
     except sqlite3.Error:

@@ -3,6 +3,7 @@
 An app is put together by its `create_app`; nothing here is inherited, and no handler's signature changes.
 """
 
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -119,7 +120,7 @@ def start(settings_model: type[S], create_app: Callable[[S], web.Application], *
     logs.configure(process, place.env)
     try:
         _serve(create_app(settings), place.listen)
-    except Unusable as error:
+    except (Unusable, OSError, sqlite3.Error) as error:  # a port that is taken, a folder that is none, a locked file
         raise SystemExit(f"{process} cannot start: {error}") from None
 
 

@@ -38,7 +38,7 @@ def _parse_address(value: object) -> object:
     if not isinstance(value, str):
         return value
     host, _, port = value.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
         raise ValueError("write it as host:port, for example 127.0.0.1:8003")
     return Address(host.strip("[]"), int(port))
 
@@ -52,7 +52,8 @@ def _parse_urls(value: object) -> object:
     return urls
 
 
-def _long_enough(value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+def long_enough(value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    """Raises ValueError where production would run on a short secret, or none."""
     if info.data.get("env") == "production" and (value is None or len(value.get_secret_value()) < SHORTEST_SECRET):
         raise ValueError(f"production needs a secret of at least {SHORTEST_SECRET} characters, here or in ..._FILE")
     return value
@@ -61,7 +62,7 @@ def _long_enough(value: SecretStr | None, info: ValidationInfo) -> SecretStr | N
 Listen = Annotated[Address, NoDecode, BeforeValidator(_parse_address)]
 Urls = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_urls)]
 # Declared after `env`, whose value decides whether a short or missing secret is an error.
-RootSecret = Annotated[SecretStr | None, Field(validate_default=True), AfterValidator(_long_enough)]
+RootSecret = Annotated[SecretStr | None, Field(validate_default=True), AfterValidator(long_enough)]
 
 
 def local_address(offset: int) -> Callable[[dict[str, Any]], Address]:
@@ -97,6 +98,8 @@ def load(model: type[Model]) -> Model:
             problems.append(f"{variable}_FILE: cannot be read ({error.strerror})")
         except UnicodeDecodeError:
             problems.append(f"{variable}_FILE: cannot be read (it is not UTF-8)")
+        except ValueError as error:
+            problems.append(f"{variable}_FILE: {error}")
     try:
         settings = model(**values)
     except ValidationError as error:
@@ -111,7 +114,9 @@ def secret_from_file(variable: str, key: str) -> dict[str, str]:
     file = os.environ.get(f"{variable}_FILE")
     if not file or os.environ.get(variable):
         return {}
-    return {key: Path(file).read_text(encoding="utf-8").strip()}
+    if not (text := Path(file).read_text(encoding="utf-8").strip()):
+        raise ValueError("is empty")
+    return {key: text}
 
 
 def _secrets(model: type[BaseSettings]) -> Iterator[tuple[str, str]]:

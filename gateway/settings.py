@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, PositiveInt, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, SecretStr, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode
 
 from chassis.settings import (
@@ -16,11 +16,30 @@ from chassis.settings import (
     database_file,
     gateway_address,
     local_url,
+    long_enough,
 )
 
 
 def _parse_secrets(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _all_long_enough(secrets: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
+    """A token signed by one of them is believed, so that a short one is as bad as a short current one."""
+    for secret in secrets:
+        long_enough(secret, info)
+    return secrets
+
+
+def _web_address(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("write it with its scheme, for example https://console.example.org")
+    return value
+
+
+PreviousSecrets = Annotated[
+    tuple[SecretStr, ...], NoDecode, BeforeValidator(_parse_secrets), AfterValidator(_all_long_enough)
+]
 
 
 class Settings(BaseSettings):
@@ -33,12 +52,12 @@ class Settings(BaseSettings):
     listen: Listen = Field(default_factory=gateway_address)
     web_db_path: Path = Path("data/animatize_web.db")
     secret_key: RootSecret = None
-    secret_key_previous: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_parse_secrets)] = ()
+    secret_key_previous: PreviousSecrets = ()
     auth_url: Urls = Field(default_factory=local_url(1))
     settings_url: Urls = Field(default_factory=local_url(2))
     runs_url: Urls = Field(default_factory=local_url(3))
     vault_url: Urls = Field(default_factory=local_url(4))
-    public_url: str | None = None
+    public_url: Annotated[str, AfterValidator(_web_address)] | None = None
     cookie_secure: bool = Field(default_factory=lambda data: data.get("env") == "production")
     max_body_bytes: PositiveInt = 32 << 20
     restore_max_bytes: PositiveInt = 1 << 30

@@ -128,6 +128,11 @@ def test_a_secret_file_that_is_no_text_is_a_problem_and_not_shown(
     assert "hush" not in message
 
 
+def test_an_empty_secret_file_is_a_problem_and_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("\n")
+    assert "_FILE: is empty" in refused(monkeypatch, ANIMATIZE_SECRET_KEY_FILE=str(tmp_path / "secret"))
+
+
 def test_settings_are_frozen_and_hide_their_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANIMATIZE_SECRET_KEY", LONG)
     toy = load(Toy)

@@ -85,3 +85,15 @@ async def test_every_table_is_strict(package: str, tmp_path: Path) -> None:
         tables = file.execute("SELECT name, strict FROM pragma_table_list WHERE type = 'table' AND schema = 'main'")
         loose = [name for name, strict in tables if not strict and not name.startswith("sqlite_")]
     assert loose == []
+
+
+async def test_a_file_of_another_process_or_program_is_refused_and_left_alone(package: str, tmp_path: Path) -> None:
+    other = next(name for name in PROCESSES if name != package)
+    made = await fresh(tmp_path / "other.db", other)
+    with closing(sqlite3.connect(tmp_path / "foreign.db")) as file:
+        file.execute("CREATE TABLE users (id TEXT)")
+    foreign = schema(tmp_path / "foreign.db")
+    for name in ("other.db", "foreign.db"):
+        with pytest.raises(Unusable, match=f"is not a file of {package}"):
+            await fresh(tmp_path / name, package)
+    assert (schema(tmp_path / "other.db"), schema(tmp_path / "foreign.db")) == (made, foreign)

@@ -1,0 +1,39 @@
+"""A gateway that was configured in a way that nobody can mean does not start, and says why without a value."""
+
+import pytest
+
+from chassis.settings import load
+from gateway.settings import Settings
+
+LONG = "a root secret that is long enough to be taken"
+
+
+@pytest.fixture(autouse=True)
+def production(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANIMATIZE_ENV", "production")
+    monkeypatch.setenv("ANIMATIZE_SECRET_KEY", LONG)
+
+
+def test_older_secrets_are_read_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANIMATIZE_SECRET_KEY_PREVIOUS", f"{LONG}1, {LONG}2")
+    previous = load(Settings).secret_key_previous
+    assert [each.get_secret_value() for each in previous] == [f"{LONG}1", f"{LONG}2"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ANIMATIZE_SECRET_KEY_PREVIOUS", f"{LONG},short-one"),
+        ("ANIMATIZE_SECRET_KEY", "short-one"),
+        ("ANIMATIZE_PUBLIC_URL", "console.example.org"),
+        ("ANIMATIZE_LISTEN", "127.0.0.1:99999"),
+        ("ANIMATIZE_LISTEN", "127.0.0.1:0"),
+    ],
+)
+def test_a_value_that_nobody_can_mean_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SystemExit, match=variable) as stopped:
+        load(Settings)
+    assert "short-one" not in str(stopped.value)
