@@ -102,11 +102,20 @@ DECODER: Final = json.JSONDecoder(
 def _plain(value: Any) -> bool:
     """Whether orjson's own sorted output is canonical already, as it nearly always is."""
     kind = type(value)
+    if kind is float:
+        return (1e-5 <= abs(value) < 1e16) and not value.is_integer()
     if kind is dict:
-        return all(map(_plain, value.values())) and (all(map(str.isascii, value)) or max("".join(value)) < "\ud800")
-    if kind is list:
-        return all(map(_plain, value))
-    return kind is not float or (1e-5 <= abs(value) < 1e16 and not value.is_integer())
+        names = "".join(value)
+        if not names.isascii() and max(names) >= "\ud800":
+            return False
+        value = value.values()
+    elif kind is not list:
+        return True
+    for each in value:  # written out, for all that is ever stored or restored passes here
+        kind = type(each)
+        if (kind is dict or kind is list or kind is float) and not _plain(each):
+            return False
+    return True
 
 
 def _in_order(value: Any) -> Any:

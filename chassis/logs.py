@@ -4,7 +4,8 @@ import logging
 import os
 import re
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 from aiohttp import web
@@ -17,9 +18,25 @@ ACCEPTED = re.compile(r"[A-Za-z0-9._-]{8,64}")
 QUIET = frozenset({"/health", "/health/live", "/health/ready"})
 
 
+class Lossy:
+    """A stream that may lose a line, to a full disk or a reader that is gone, but never the answer it tells of."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def configure(process: str, environment: str) -> None:
     """Send our own events and those of the libraries to standard output, in one shape."""
     production = environment == "production"
+    output = cast("TextIO", Lossy(sys.stdout))
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -35,10 +52,10 @@ def configure(process: str, environment: str) -> None:
     structlog.configure(
         processors=[*shared, *renderers],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(),
+        logger_factory=structlog.WriteLoggerFactory(output),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

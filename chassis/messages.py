@@ -1,6 +1,7 @@
 """HTTP messages: bodies and queries as models, answers as JSON or as streams, and the preconditions of RFC 9110."""
 
-from collections.abc import AsyncIterable
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any, TypeVar
 
 import structlog
@@ -16,6 +17,7 @@ log = structlog.get_logger()
 Model = TypeVar("Model", bound=BaseModel)
 
 
+SLICE = 64 << 10  # bytes written at a time
 JSON_TYPES = ("application/json", "application/merge-patch+json")
 
 
@@ -54,20 +56,39 @@ def json_response(value: Any, *, status: int = 200, etag: str | None = None) -> 
 
 
 async def streamed(
-    request: web.Request, response: web.StreamResponse, chunks: AsyncIterable[bytes]
+    request: web.Request,
+    response: web.StreamResponse,
+    chunks: AsyncIterable[bytes],
+    *,
+    stall_seconds: float | None = None,
 ) -> web.StreamResponse:
-    """Send `chunks` as the body. A failure half way cuts the connection, so that a part never looks like the whole."""
+    """Send `chunks` as the body. A failure half way cuts the connection, so that a part never looks like the whole.
+
+    With `stall_seconds` a reader that takes less than SLICE bytes in that time is a failure.
+    """
     await response.prepare(request)
     try:
         async for chunk in chunks:
-            await response.write(chunk)
-        await response.write_eof()
+            for start in range(0, len(chunk), SLICE):
+                async with asyncio.timeout(stall_seconds):
+                    await response.write(memoryview(chunk)[start : start + SLICE])
+        async with asyncio.timeout(stall_seconds):
+            await response.write_eof()
     except Exception as error:
-        if not isinstance(error, ConnectionError):  # a reader that went away is nothing to tell of
+        if isinstance(error, TimeoutError):
+            log.warning("reader_stalled", path=request.path, seconds=stall_seconds)
+        elif not isinstance(error, ConnectionError):  # a reader that went away is nothing to tell of
             log.error("stream_cut", exc_info=error)
         if request.transport is not None:
             request.transport.abort()
     return response
+
+
+async def chain(first: bytes, rest: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """The pieces of a stream whose first was taken out already, to know that there is one."""
+    yield first
+    async for piece in rest:
+        yield piece
 
 
 def unchanged(request: web.Request, etag: str) -> bool:

@@ -2,30 +2,34 @@
 
 The states and their rules are the same everywhere and stand here; what is staged and how it is applied is the
 service's own `Part`. Finished and aborted ids are remembered: a late stage is refused, a second commit gets the first
-one's answer. Expects the table `restores` of the service's migrations.
+one's answer. What a commit replaces is kept, for one undo, until the owner's next commit or for UNDO_DAYS. Expects
+the table `restores` of the service's migrations.
 """
 
+import asyncio
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 import orjson
 from aiohttp import web
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from chassis.database import Database
 from chassis.messages import json_response, read_query
 from chassis.peers import Scope, caller
 from chassis.problems import Problem
 from chassis.serving import Route
-from chassis.uploads import Item, batches
+from chassis.uploads import Item, Upload
 
-MOST_WARNINGS = 100
+MOST_WARNINGS: Final = 100
+UNDO_DAYS: Final = 7
+KEPT_DAYS: Final = UNDO_DAYS + 1  # longer than an undo is offered, whatever the clocks of two machines say
 
 
 class State(StrEnum):
@@ -38,14 +42,25 @@ class State(StrEnum):
 
 
 class Mode(StrEnum):
-    """What happens to data that the document does not name: it stays, or it goes."""
+    """What an operation does: put a document in beside what it does not name, or in its place, or take one back."""
 
     MERGE = "merge"
     REPLACE = "replace"
+    UNDO = "undo"
 
 
 class StageQuery(BaseModel):
+    """`undoes` is the id of the restore that an undo takes back."""
+
+    model_config = ConfigDict(extra="forbid")
     mode: Mode = Mode.MERGE
+    undoes: str | None = None
+
+    @model_validator(mode="after")
+    def _undo_says_what(self) -> Self:
+        if (self.mode is Mode.UNDO) != (self.undoes is not None):
+            raise ValueError("an undo, and nothing else, names what it undoes")
+        return self
 
 
 class Refusal(NamedTuple):
@@ -70,43 +85,85 @@ class Refusals:
 
 @dataclass(frozen=True)
 class Restore:
-    """One operation for one owner. A service never looks at another owner's data on its behalf."""
+    """One operation for one owner. A service never looks at another owner's data on its behalf.
+
+    `parts` are those that the document carries, if only as an empty list: what REPLACE makes room in.
+    """
 
     id: str
     owner: str
     mode: Mode
+    parts: frozenset[str] = frozenset()
+    undoes: str | None = None
 
 
 Counts = dict[str, int]
 
 
 class Outcome(NamedTuple):
-    """What applying does or would do: `plan` {part: {added, changed, unchanged}}, `restored` {part: items in place}."""
+    """What applying does or would do: `plan` {part: {added, changed, unchanged}}, `restored` {part: items in place},
+    `removed` {part: items that go, since the document carries the part and does not name them}."""
 
     plan: dict[str, Counts]
     restored: Counts
+    removed: Counts
+
+
+class Undone(NamedTuple):
+    """What taking a restore back does or would do, {part: objects}: `undone` are as they were before, `stayed` were
+    written since and are left alone."""
+
+    undone: Counts
+    stayed: Counts
 
 
 class Part(Protocol):
-    """What a service knows of its own share. Every method runs inside a transaction of the service's file."""
+    """What a service knows of its own share. Every method runs inside a transaction of the service's file.
+
+    `plan` and `plan_undo` say what `apply` and `undo` would do, and raise Problem where there is no room: what is
+    decided has to go through, so the latter never refuse. `apply` keeps what it replaces under the restore's id, `undo`
+    uses it up, `forget` drops it.
+    """
 
     def stage(self, tx: sqlite3.Connection, restore: Restore, items: Sequence[Item]) -> list[Refusal]: ...
     def plan(self, tx: sqlite3.Connection, restore: Restore) -> Outcome: ...
     def apply(self, tx: sqlite3.Connection, restore: Restore) -> Outcome: ...
     def discard(self, tx: sqlite3.Connection, restore: Restore) -> None: ...
+    def plan_undo(self, tx: sqlite3.Connection, undo: Restore) -> Undone: ...
+    def undo(self, tx: sqlite3.Connection, undo: Restore) -> Undone: ...
+    def forget(self, tx: sqlite3.Connection, restore_id: str) -> None: ...
 
 
-def routes(database: web.AppKey[Database], part: Part) -> list[Route]:
-    """The internal routes of the protocol, for a service's route table."""
+Prepare = Callable[[web.Request, list[Item]], Awaitable[list[Item]]]
+
+
+async def _as_they_come(_: web.Request, items: list[Item]) -> list[Item]:
+    return items
+
+
+def routes(database: web.AppKey[Database], part: Part, prepare: Prepare = _as_they_come) -> list[Route]:
+    """The internal routes of the protocol, for a service's route table.
+
+    `prepare` may turn items into others before they are staged, outside of any transaction.
+    """
 
     async def stage(request: web.Request) -> web.Response:
-        restore = _restore(request, read_query(request, StageQuery).mode)
+        query = read_query(request, StageQuery)
+        restore = replace(_restore(request), mode=query.mode, undoes=query.undoes)
         store = request.app[database]
         await store.write(lambda tx: _open(tx, restore, part))
-        refusals = Refusals()
-        async for items in batches(request.content):
-            refusals.add(await store.write(partial(_take, items, restore, part)))
-        return json_response(await store.write(lambda tx: _staged(tx, restore, part, refusals)))
+        refusals, upload = Refusals(), Upload(request.content)
+        writing: asyncio.Future[list[Refusal]] = asyncio.get_running_loop().create_future()
+        writing.set_result([])
+        try:  # a batch is read while the one before is written
+            async for items in upload.batches():
+                ready = await prepare(request, items)
+                refusals.add(await writing)
+                writing = asyncio.ensure_future(store.write(partial(_take, ready, restore, part)))
+        finally:
+            refusals.add(await writing)
+        whole = replace(restore, parts=upload.parts)
+        return json_response(await store.write(lambda tx: _staged(tx, whole, part, refusals)))
 
     async def commit(request: web.Request) -> web.Response:
         return json_response(await request.app[database].write(lambda tx: _commit(tx, _restore(request), part)))
@@ -123,8 +180,8 @@ def routes(database: web.AppKey[Database], part: Part) -> list[Route]:
     ]
 
 
-def _restore(request: web.Request, mode: Mode = Mode.MERGE) -> Restore:
-    return Restore(request.match_info["restore_id"], caller(request).owner, mode)
+def _restore(request: web.Request) -> Restore:
+    return Restore(request.match_info["restore_id"], caller(request).owner, Mode.MERGE)
 
 
 def _open(tx: sqlite3.Connection, restore: Restore, part: Part) -> None:
@@ -136,6 +193,8 @@ def _open(tx: sqlite3.Connection, restore: Restore, part: Part) -> None:
         case State.STAGING | State.STAGED:
             part.discard(tx, restore)
     _remember(tx, restore, State.STAGING, None)
+    long_ago = (datetime.now(UTC) - timedelta(days=KEPT_DAYS)).isoformat()
+    _forget(tx, "changed_at < ?", long_ago, part)
 
 
 def _take(items: list[Item], restore: Restore, part: Part, tx: sqlite3.Connection) -> list[Refusal]:
@@ -147,13 +206,17 @@ def _take(items: list[Item], restore: Restore, part: Part, tx: sqlite3.Connectio
 def _staged(tx: sqlite3.Connection, restore: Restore, part: Part, refusals: Refusals) -> dict[str, Any]:
     if _state(tx, restore) is not State.STAGING:
         raise Problem(410, "restore_aborted", "This restore was aborted while it was being staged.")
-    answer = _answer(part.plan(tx, restore), refusals)
+    if restore.mode is Mode.UNDO:
+        _refuse_nothing_kept(tx, restore)
+        answer: dict[str, Any] = part.plan_undo(tx, restore)._asdict()
+    else:
+        answer = _answer(part.plan(tx, restore), refusals)
     _remember(tx, restore, State.STAGED, answer)
     return answer
 
 
 def _commit(tx: sqlite3.Connection, restore: Restore, part: Part) -> dict[str, Any]:
-    row = tx.execute("SELECT state, mode, answer FROM restores WHERE restore_id = ?", (restore.id,)).fetchone()
+    row = tx.execute("SELECT * FROM restores WHERE restore_id = ?", (restore.id,)).fetchone()
     state = _state(tx, restore)
     if row is None or state is State.STAGING:
         raise Problem(409, "not_staged", "This restore was never staged completely here.")
@@ -162,13 +225,40 @@ def _commit(tx: sqlite3.Connection, restore: Restore, part: Part) -> dict[str, A
     staged: dict[str, Any] = orjson.loads(row["answer"])
     if state is State.COMMITTED:
         return staged
-    restore = Restore(restore.id, restore.owner, Mode(row["mode"]))
-    outcome = part.apply(tx, restore)
-    part.discard(tx, restore)
-    plan = {name: {**counts, "refused": staged["plan"][name]["refused"]} for name, counts in outcome.plan.items()}
-    answer = {**staged, "plan": plan, "restored": outcome.restored}
+    parts = frozenset(orjson.loads(row["parts"]))
+    restore = replace(restore, mode=Mode(row["mode"]), parts=parts, undoes=row["undoes"])
+    answer = _take_back(tx, restore, part) if restore.mode is Mode.UNDO else _put_in(tx, restore, part, staged)
     _remember(tx, restore, State.COMMITTED, answer)
     return answer
+
+
+def _put_in(tx: sqlite3.Connection, restore: Restore, part: Part, staged: dict[str, Any]) -> dict[str, Any]:
+    _forget(tx, "owner = ?", restore.owner, part)
+    outcome = part.apply(tx, restore)
+    part.discard(tx, restore)
+    tx.execute("UPDATE restores SET kept = 1 WHERE restore_id = ?", (restore.id,))
+    plan = {name: {**counts, "refused": staged["plan"][name]["refused"]} for name, counts in outcome.plan.items()}
+    return {**staged, "plan": plan, "restored": outcome.restored, "removed": outcome.removed}
+
+
+def _take_back(tx: sqlite3.Connection, undo: Restore, part: Part) -> dict[str, Any]:
+    tx.execute("UPDATE restores SET kept = 0 WHERE restore_id = ?", (undo.undoes,))
+    undone = part.undo(tx, undo)
+    part.discard(tx, undo)
+    return undone._asdict()
+
+
+def _forget(tx: sqlite3.Connection, which: str, value: str, part: Part) -> None:
+    """Drop what is kept of restores, `which` in SQL, that nobody can undo any more."""
+    chosen = tx.execute(f"UPDATE restores SET kept = 0 WHERE kept = 1 AND {which} RETURNING restore_id", (value,))  # noqa: S608
+    for (restore_id,) in chosen.fetchall():
+        part.forget(tx, restore_id)
+
+
+def _refuse_nothing_kept(tx: sqlite3.Connection, undo: Restore) -> None:
+    kept = "SELECT 1 FROM restores WHERE restore_id = ? AND owner = ? AND kept = 1"
+    if tx.execute(kept, (undo.undoes, undo.owner)).fetchone() is None:
+        raise Problem(409, "undo_closed", "What this restore replaced is not kept any more; it cannot be undone.")
 
 
 def _abort(tx: sqlite3.Connection, restore: Restore, part: Part) -> None:
@@ -189,13 +279,16 @@ def _state(tx: sqlite3.Connection, restore: Restore) -> State | None:
 
 def _remember(tx: sqlite3.Connection, restore: Restore, state: State, answer: dict[str, Any] | None) -> None:
     tx.execute(
-        "INSERT INTO restores (restore_id, owner, mode, state, answer, changed_at) VALUES (?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (restore_id) DO UPDATE"
-        " SET mode = excluded.mode, state = excluded.state, answer = excluded.answer, changed_at = excluded.changed_at",
+        "INSERT INTO restores (restore_id, owner, mode, undoes, parts, state, answer, changed_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (restore_id) DO UPDATE SET mode = excluded.mode, undoes = excluded.undoes,"
+        " parts = excluded.parts, state = excluded.state, answer = excluded.answer, changed_at = excluded.changed_at",
         (
             restore.id,
             restore.owner,
             restore.mode,
+            restore.undoes,
+            orjson.dumps(sorted(restore.parts)).decode(),
             state,
             orjson.dumps(answer).decode() if answer is not None else None,
             datetime.now(UTC).isoformat(),
@@ -208,6 +301,7 @@ def _answer(outcome: Outcome, refusals: Refusals) -> dict[str, Any]:
     return {
         "plan": {name: {**counts, "refused": refusals.counts[name]} for name, counts in outcome.plan.items()},
         "restored": outcome.restored,
+        "removed": outcome.removed,
         "warnings": [{"pointer": each.pointer, "message": each.message} for each in refusals.first],
         "warning_count": refusals.counts.total(),
     }

@@ -1,6 +1,6 @@
 """How the items of a restore travel to a service: one JSON line each, and a last one that counts them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -27,35 +27,46 @@ def encode_item(pointer: str, kind: str, value: Any) -> bytes:
     return orjson.dumps([pointer, kind, value]) + b"\n"
 
 
-def encode_end(count: int) -> bytes:
-    """The last line of an upload: without it, or with another count, a stream was cut and is not taken for whole."""
-    return orjson.dumps({"count": count}) + b"\n"
+def encode_end(count: int, parts: Iterable[str] = ()) -> bytes:
+    """The last line of an upload: without it, or with another count, a stream was cut and is not taken for whole.
+
+    `parts` are those that the document carries, if only as an empty list.
+    """
+    return orjson.dumps({"count": count, "parts": sorted(parts)}) + b"\n"
 
 
-async def batches(content: aiohttp.StreamReader) -> AsyncIterator[list[Item]]:
-    items: list[Item] = []
-    weight = count = 0
-    ended: int | None = None
-    async for line in whole_lines(content):
-        if not line:
-            continue
-        match _line(line):
-            case {"count": int(total)}:
-                ended = total
-                break
-            case [str(place), str(kind), value]:
-                items.append(Item(count, place, kind, value))
-            case _:
-                raise Problem(400, "cut_short", f"The upload is cut or damaged in its line {count + 1}.")
-        count += 1
-        weight += len(line)
-        if weight >= BATCH_BYTES or len(items) >= BATCH_ITEMS:
+class Upload:
+    """An upload as it is read. `parts` is known once `batches` has come to its end."""
+
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content = content
+        self.parts: frozenset[str] = frozenset()
+
+    async def batches(self) -> AsyncIterator[list[Item]]:
+        """The items, about BATCH_BYTES of them at a time. Raises Problem 400 where the upload is cut or damaged."""
+        items: list[Item] = []
+        weight = count = 0
+        ended: int | None = None
+        async for line in whole_lines(self._content):
+            if not line:
+                continue
+            match _line(line):
+                case {"count": int(total), "parts": [*parts]}:
+                    ended, self.parts = total, frozenset(map(str, parts))
+                    break
+                case [str(place), str(kind), value]:
+                    items.append(Item(count, place, kind, value))
+                case _:
+                    raise Problem(400, "cut_short", f"The upload is cut or damaged in its line {count + 1}.")
+            count += 1
+            weight += len(line)
+            if weight >= BATCH_BYTES or len(items) >= BATCH_ITEMS:
+                yield items
+                items, weight = [], 0
+        if ended != count:
+            raise Problem(400, "cut_short", f"The upload ended after {count} items, before it was complete.")
+        if items:
             yield items
-            items, weight = [], 0
-    if ended != count:
-        raise Problem(400, "cut_short", f"The upload ended after {count} items, before it was complete.")
-    if items:
-        yield items
 
 
 def _line(line: bytes) -> Any:

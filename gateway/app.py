@@ -14,24 +14,30 @@ from chassis.secrets import root_secret
 from chassis.serving import Lifespan
 from gateway.cross_site import PUBLIC_URL, cross_site_refused
 from gateway.forwarding import SERVICES
+from gateway.idempotency import fingerprint_keys
 from gateway.identity import IDENTITY, Audience, Identity, cookie_setter, identified
 from gateway.journal import Journal
 from gateway.restore import recover
-from gateway.routes import JOURNAL, RESTORE_LIMIT, ROUTES, SIGNER
-from gateway.services import Auth, Keeper, Services
+from gateway.routes import FINGERPRINT_KEYS, JOURNAL, RESTORE_LIMIT, ROUTES, SIGNER
+from gateway.services import Auth, Keeper, Services, SettingsKeeper
 from gateway.settings import Settings
 
 
 def create_app(settings: Settings) -> web.Application:
     """The gateway: outermost first, its middlewares log, answer problems, refuse other sites, say who is calling."""
     middlewares = [serving.logged(every=True), serving.problems_answered, cross_site_refused, identified]
-    app = web.Application(middlewares=middlewares, client_max_size=settings.max_body_bytes)
+    app = web.Application(
+        middlewares=middlewares,
+        client_max_size=settings.max_body_bytes,
+        handler_args={"auto_decompress": False},  # see gateway/compression.py, which bounds what a body may cost
+    )
     serving.add_routes(app, ROUTES, Audience)
     serving.add_health(app, _all_ready)
     app[PUBLIC_URL] = settings.public_url or settings.listen.url
     app[RESTORE_LIMIT] = settings.restore_max_bytes
     secret = root_secret(settings.secret_key, settings.database.parent)
     app[SIGNER] = Signer(secret, settings.secret_key_previous)
+    app[FINGERPRINT_KEYS] = fingerprint_keys(secret, settings.secret_key_previous)
     app.on_response_prepare.append(cookie_setter(secure=settings.cookie_secure))
     app.on_response_prepare.append(_keep_private)
     app.cleanup_ctx.extend([_peers(settings), _journal(settings)])
@@ -46,7 +52,7 @@ def _peers(settings: Settings) -> Lifespan:
             signer = app[SIGNER]
             app[SERVICES] = Services(
                 Auth("auth", settings.auth_url, http, signer),
-                Keeper("settings", settings.settings_url, http, signer),
+                SettingsKeeper("settings", settings.settings_url, http, signer),
                 Keeper("runs", settings.runs_url, http, signer),
                 Keeper("vault", settings.vault_url, http, signer),
             )
@@ -59,7 +65,7 @@ def _peers(settings: Settings) -> Lifespan:
 def _journal(settings: Settings) -> Lifespan:
     async def context(app: web.Application) -> AsyncIterator[None]:
         async with opened(settings.database, "gateway") as database:
-            app[JOURNAL] = Journal(database)
+            app[JOURNAL] = Journal(database, settings.lease_seconds)
             recovering = asyncio.create_task(recover(app[SERVICES], app[JOURNAL]))
             yield
             recovering.cancel()

@@ -8,8 +8,9 @@ from typing import Any, Final, NamedTuple
 
 from chassis import documents
 from chassis.documents import pointer
-from chassis.problems import FieldError
+from chassis.staging import Refusal, Refusals
 from gateway.encodings import TextDecoder
+from gateway.manifest import SECTIONS, Tally
 from gateway.scanning import Path, Piece, Scanner, Unusable
 from gateway.settings_forms import is_settings_object, read_settings
 
@@ -18,39 +19,72 @@ FORMS: Final = (
     " localStorage with animatize_ui_settings_v2 or animatize_ui_runs_v2; a list of runs; an object of settings."
 )
 KIND_OF_ITEM: Final = {"runs": "run", "animatize_ui_runs_v2": "run", "history": "history"}
+PART_OF_KIND: Final = {
+    "settings": "settings",
+    "settings_patch": "settings",
+    "history": "history",
+    "run": "runs",
+    "sealed_api_keys": "api_keys",
+}
 LISTS: Final = frozenset(KIND_OF_ITEM)
 SETTINGS: Final = frozenset({"settings", "animatize_ui_settings_v2"})
+STATUSES, SEALED, MANIFEST = "api_credentials", "sealed_api_keys", "manifest"
+NO_PART: Final = ""  # of a warning that is no refusal: nothing of the document is unusable for it
 LARGEST_BARE_SETTINGS: Final = 1 << 20  # bytes
 DEEPEST_STRING: Final = 4  # JSON inside a string inside a string …
 
 
 class Found(NamedTuple):
-    """One thing to restore: what it is (`settings`, `settings_patch`, `history`, `run`), where it stood, its value."""
+    """One thing to restore: what it is (a kind of PART_OF_KIND), where it stood, its value."""
 
     kind: str
     pointer: str
     value: Any
 
 
-class Reader:
-    """Reads one document. `warnings` names what could not be used; `feed` and `close` raise Unusable."""
+class Damaged(Unusable):
+    """A document that is not what its own manifest says."""
 
-    def __init__(self) -> None:
-        self.warnings: list[FieldError] = []
+    code = "damaged_document"
+
+
+class Reader:
+    """Reads one document. `feed` and `close` raise Unusable.
+
+    `refusals` is what could not be used, and what there is to say beside it; `carried` are the parts that the document
+    has, if only as an empty list. Both are whole after `close`.
+    """
+
+    def __init__(self, *, opens_keys: bool = False) -> None:
+        self.refusals = Refusals()
+        self._opens_keys = opens_keys
+        self._carried: set[str] = set()
         self._decoder = TextDecoder()
         self._scanner = Scanner(LISTS)
+        self._tally = Tally()
+        self._manifest: dict[str, Any] | None = None
+        self._keys_elsewhere: list[tuple[Path, str]] = []
+        self._keys_sealed: list[str] = []
         self._unclaimed: dict[str, Any] = {}
         self._unclaimed_bytes = 0
+
+    @property
+    def carried(self) -> frozenset[str]:
+        return frozenset(self._carried)
 
     def feed(self, chunk: bytes) -> Iterator[Found]:
         yield from self._sort_all(self._scanner.feed(self._decode(chunk)))
 
     def close(self) -> Iterator[Found]:
-        """The rest. Raises Unusable where the document ends before it is complete."""
+        """The rest. Raises Unusable where the document ends before it is complete, Damaged where it was changed."""
         yield from self._sort_all(self._scanner.feed(self._decode(b"", final=True)))
         yield from self._sort_all(self._scanner.finish())
         if is_settings_object(self._unclaimed):
             yield from self._settings((), self._unclaimed)
+        self._tell_missing_keys()
+        if self._manifest is not None and (difference := self._tally.differs_from(self._manifest)):
+            advice = "Take an undamaged copy or, if it was changed on purpose, take the manifest out of it."
+            raise Damaged(f"The document is not as it was made. {difference} {advice}")
 
     def _decode(self, chunk: bytes, *, final: bool = False) -> str:
         try:
@@ -67,6 +101,8 @@ class Reader:
                 case (str(name),):
                     yield from self._field(name, value, problem)
                 case (str(name), _):
+                    if problem is None and name in SECTIONS:
+                        self._tally.add(name, value)
                     yield from self._item(path, KIND_OF_ITEM[name], value, problem)
                 case _:
                     yield from self._item(path, "run", value, problem)
@@ -77,22 +113,36 @@ class Reader:
             raise Unusable(f"The document cannot be used: it {problem}.")
         if isinstance(value, str):
             yield from self._sort_all(_scan_string(value, Scanner(LISTS), depth), depth + 1)
+        elif value == []:
+            self._carried.add("runs")
 
     def _field(self, name: str, value: Any, problem: str | None) -> Iterator[Found]:
         if problem is not None:
-            if name in LISTS | SETTINGS:
-                self._warn((name,), f"This {problem}.")
-        elif name in LISTS | SETTINGS:
+            if name in LISTS | SETTINGS | {SEALED}:
+                self._refuse(_part_of(name), (name,), f"This {problem}.")
+            return
+        self._count(name, value)
+        if name in LISTS | SETTINGS:
             try:
                 yield from self._section(name, value)
             except Unusable as error:
-                self._warn((name,), f"The text in this string cannot be used. {error}")
-        elif name == "api_credentials":
-            self._tell_missing_keys(value)
-        elif name == "sealed_api_keys":
-            self._warn((name,), "Sealed provider keys cannot be restored by this release; enter the keys again.")
+                self._refuse(_part_of(name), (name,), f"The text in this string cannot be used. {error}")
+        elif name == SEALED:
+            yield from self._sealed_keys(value)
+        elif name == STATUSES:
+            self._note_statuses(value)
+        elif name == MANIFEST and isinstance(value, dict):
+            self._manifest = value
         else:
             self._remember_unclaimed(name, value)
+
+    def _count(self, name: str, value: Any) -> None:
+        """Into the tally, what the scanner does not tell item by item."""
+        if name not in SECTIONS or value is None:
+            return
+        self._tally.open(name)
+        for item in value if isinstance(value, list) else [value]:
+            self._tally.add(name, item)
 
     def _section(self, name: str, value: Any, depth: int = 0) -> Iterator[Found]:
         """The value of a known name that was read whole; localStorage keeps it as JSON in a string."""
@@ -101,34 +151,63 @@ class Reader:
                 if path and name in LISTS:
                     yield from self._item((name, *path), KIND_OF_ITEM[name], inner, problem)
                 elif problem is not None:
-                    self._warn((name, *path), f"This {problem}.")
+                    self._refuse(_part_of(name), (name, *path), f"This {problem}.")
                 else:
                     yield from self._section(name, inner, depth + 1)
         elif name in SETTINGS:
             yield from self._settings((name,), value)
+        elif value == []:
+            self._carried.add(_part_of(name))
         elif value is not None:
-            self._warn((name,), "This is not a list.")
+            self._refuse(_part_of(name), (name,), "This is not a list.")
 
     def _item(self, path: Path, kind: str, value: Any, problem: str | None) -> Iterator[Found]:
         if problem is not None:
-            self._warn(path, f"This {problem}.")
+            self._refuse(PART_OF_KIND[kind], path, f"This {problem}.")
         else:
-            yield Found(kind, pointer(*path), value)
+            yield self._found(kind, path, value)
+
+    def _found(self, kind: str, path: Path, value: Any) -> Found:
+        self._carried.add(PART_OF_KIND[kind])
+        return Found(kind, pointer(*path), value)
 
     def _settings(self, path: Path, value: Any) -> Iterator[Found]:
         found, complaints = read_settings(value)
         for step, message in complaints:
-            self._warn((*path, *step), message)
+            self._refuse("settings", (*path, *step), message)
         for kind, step, usable in found:
-            yield Found(kind, pointer(*path, *step), usable)
+            yield self._found(kind, (*path, *step), usable)
 
-    def _tell_missing_keys(self, rows: Any) -> None:
-        """Statuses of provider keys are not keys: say which have to be entered again."""
+    def _sealed_keys(self, value: Any) -> Iterator[Found]:
+        """Only the vault opens them; without a passphrase it is only said whose keys they are."""
+        if self._opens_keys:
+            yield self._found(SEALED, (SEALED,), value)
+        providers = value.get("providers") if isinstance(value, dict) else None
+        if isinstance(providers, list):
+            self._keys_sealed = [str(each)[:40] for each in providers]
+        elif not self._opens_keys:
+            self._refuse(
+                NO_PART, (SEALED,), "These sealed keys are damaged. Without a passphrase they are passed over."
+            )
+
+    def _note_statuses(self, rows: Any) -> None:
+        """Statuses of provider keys are not keys."""
         for index, row in enumerate(rows if isinstance(rows, list) else []):
-            if isinstance(row, dict) and row.get("configured") is True:
-                provider = str(row.get("provider"))[:40]
+            if isinstance(row, dict) and row.get("configured") is True and row.get("source") != "environment":
+                self._keys_elsewhere.append(((STATUSES, index), str(row.get("provider"))[:40]))
+
+    def _tell_missing_keys(self) -> None:
+        """Say which keys have to be entered again, or the passphrase given."""
+        sealed = set(self._keys_sealed)
+        for path, provider in self._keys_elsewhere:
+            if provider not in sealed:
                 message = f"The key of {provider} is not in the document: enter it, unless this profile has it already."
-                self._warn(("api_credentials", index), message)
+                self._refuse(NO_PART, path, message)
+        for index, provider in enumerate([] if self._opens_keys else self._keys_sealed):
+            message = f"The key of {provider} is sealed: give the passphrase of the document, or enter the key again."
+            self._refuse(NO_PART, (SEALED, "providers", index), message)
+        if self._opens_keys and "api_keys" not in self._carried:
+            self._refuse(NO_PART, (), "A passphrase was given, and there are no sealed keys in the document.")
 
     def _remember_unclaimed(self, name: str, value: Any) -> None:
         """Keep what may turn out to be a section of a settings object without its key, within bounds."""
@@ -136,8 +215,12 @@ class Reader:
         if self._unclaimed_bytes <= LARGEST_BARE_SETTINGS:
             self._unclaimed[name] = value
 
-    def _warn(self, path: Path, message: str) -> None:
-        self.warnings.append({"pointer": pointer(*path), "message": message})
+    def _refuse(self, part: str, path: Path, message: str) -> None:
+        self.refusals.add([Refusal(part, pointer(*path), message)])
+
+
+def _part_of(name: str) -> str:
+    return PART_OF_KIND[KIND_OF_ITEM.get(name, SEALED if name == SEALED else "settings")]
 
 
 def _scan_string(text: str, scanner: Scanner, depth: int) -> Iterator[Piece]:

@@ -1,6 +1,6 @@
 """How a request reaches the service that owns what it asks for, and how the answer comes back: streamed, unread."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 
 import aiohttp
 from aiohttp import web
@@ -9,6 +9,7 @@ from chassis.messages import streamed
 from chassis.peers import Caller, Scope
 from chassis.problems import Problem
 from chassis.serving import Handler
+from gateway.compression import body_of, coding_of
 from gateway.identity import IDENTITY, SAFE_METHODS, SESSION
 from gateway.services import Peer, Services
 
@@ -58,15 +59,15 @@ async def _body(request: web.Request) -> bytes | AsyncIterator[bytes] | None:
     limit = request.client_max_size
     if (request.content_length or 0) > limit:
         raise too_large(limit)
-    if request.content_length is not None and request.content_length <= HELD_WHOLE:
+    if coding_of(request) is None and request.content_length is not None and request.content_length <= HELD_WHOLE:
         return await request.read()
-    return bounded(request.content, limit)
+    return bounded(body_of(request), limit)
 
 
-async def bounded(content: aiohttp.StreamReader, limit: int) -> AsyncIterator[bytes]:
+async def bounded(content: AsyncIterable[bytes], limit: int) -> AsyncIterator[bytes]:
     """The body as it comes. Raises Problem 413 once it is longer than `limit` bytes."""
     seen = 0
-    async for chunk in content.iter_any():
+    async for chunk in content:
         seen += len(chunk)
         if seen > limit:
             raise too_large(limit)

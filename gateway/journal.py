@@ -6,88 +6,107 @@ A row leaves `staging` once, by one compare-and-set: to `committing`, from where
 import secrets
 import sqlite3
 import time
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 import orjson
 
 from chassis.database import Database
-from chassis.problems import Problem
+from chassis.problems import Problem, unavailable
+from gateway.leases import held
+from gateway.operations import Entry, Kind, Operation, Stage
 
 LEASE_SECONDS = 10.0
-
-
-class Stage(StrEnum):
-    """How far an operation has come."""
-
-    STAGING = "staging"
-    COMMITTING = "committing"
-    DONE = "done"
-    ABORTING = "aborting"
-    ABORTED = "aborted"
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One row of the journal."""
-
-    id: str
-    owner: str
-    mode: str
-    stage: Stage
+MOST_SHOWN = 100
+ENTRIES = """
+    SELECT *, rowid = (
+        SELECT max(rowid) FROM operations AS later
+        WHERE owner = :owner AND kind = 'restore' AND stage IN ('committing', 'done')) AS is_latest
+    FROM operations WHERE owner = :owner"""
 
 
 class Journal:
     """All SQL of the gateway. `holder` names this process; leases are its promise to be at work."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, lease_seconds: float = LEASE_SECONDS) -> None:
         self._database = database
         self._holder = secrets.token_hex(8)
+        self._lease = lease_seconds
 
-    async def begin(self, owner: str, kind: str, mode: str) -> Operation:
-        """Raises Problem 409 while another operation of this owner is under way."""
-        operation = Operation(f"r_{secrets.token_hex(12)}", owner, mode, Stage.STAGING)
-        now = datetime.now(UTC).isoformat()
-        row = (operation.id, owner, kind, mode, operation.stage, self._holder, time.time() + LEASE_SECONDS, now, now)
+    async def begin(self, owner: str, kind: Kind, mode: str, name: str | None = None) -> Operation:
+        """Raises Problem 409 while another operation of this owner is under way, or where `name` is taken."""
 
-        def insert(tx: sqlite3.Connection) -> None:
-            tx.execute(
-                "INSERT INTO operations (id, owner, kind, mode, stage, holder, lease_until, started_at, changed_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                row,
-            )
+        def insert(tx: sqlite3.Connection) -> Operation:
+            taken = _entry(tx, owner, name) if name is not None else None
+            if taken is not None and taken.operation.stage not in (Stage.ABORTED, Stage.ABORTING):
+                raise under_way()
+            return self._insert(tx, _fresh(owner, kind, mode, name))
 
-        try:
-            await self._database.write(insert)
-        except sqlite3.IntegrityError as error:
-            detail = "Another restore of this profile is under way; wait until it has ended."
-            raise Problem(409, "restore_under_way", detail, headers={"Retry-After": "2"}) from error
-        return operation
+        return await self._database.write(insert)
+
+    async def begin_undo(self, owner: str, restore_name: str, name: str | None = None) -> tuple[Operation, Operation]:
+        """The undo, and the restore that it takes back. Raises Problem 404, 409 where that cannot be undone."""
+
+        def insert(tx: sqlite3.Connection) -> tuple[Operation, Operation]:
+            found = _entry(tx, owner, restore_name)
+            if found is None:
+                raise unknown_restore()
+            if (reason := found.why_not_undone()) is not None:
+                raise Problem(409, "undo_closed", reason)
+            undone = found.operation
+            undo = _fresh(owner, Kind.UNDO, undone.mode, name, undoes=undone.id, participants=undone.participants)
+            return self._insert(tx, undo), undone
+
+        return await self._database.write(insert)
+
+    async def involve(self, operation: Operation, participant: str) -> None:
+        """Note, before anything is sent to it, that a service takes part: whatever happens, it will be told the end.
+
+        Raises Problem 503 where the operation was aborted meanwhile.
+        """
+        sql = "UPDATE operations SET participants = json_insert(participants, '$[#]', ?) WHERE id = ? AND stage = ?"
+        if not await self._changed(sql, (participant, operation.id, Stage.STAGING)):
+            raise lapsed()
+
+    async def decide(self, operation: Operation, found: dict[str, Any], fingerprint: str | None) -> Operation | None:
+        """From staging to committing, with what was found in the document; None where it went another way."""
+        return await self._returned(
+            "UPDATE operations SET stage = ?, outcome = ?, fingerprint = ?, changed_at = ?"
+            " WHERE id = ? AND stage = ? RETURNING *",
+            (Stage.COMMITTING, _json(found), fingerprint, _now(), operation.id, Stage.STAGING),
+        )
+
+    async def abort(self, operation: Operation, outcome: dict[str, Any] | None) -> Operation | None:
+        """From staging to aborting, with all who take part by now; None where it is decided or at its end."""
+        return await self._returned(
+            "UPDATE operations SET stage = ?, outcome = coalesce(?, outcome), changed_at = ?"
+            " WHERE id = ? AND stage IN (?, ?) RETURNING *",
+            (Stage.ABORTING, outcome and _json(outcome), _now(), operation.id, Stage.STAGING, Stage.ABORTING),
+        )
 
     async def move(self, operation: Operation, to: Stage, outcome: dict[str, Any] | None = None) -> bool:
         """Move on from `operation.stage`; False where the row has meanwhile gone another way."""
-        text = orjson.dumps(outcome).decode() if outcome is not None else None
         return await self._changed(
             "UPDATE operations SET stage = ?, outcome = coalesce(?, outcome), changed_at = ?"
             " WHERE id = ? AND stage = ?",
-            (to, text, datetime.now(UTC).isoformat(), operation.id, operation.stage),
+            (to, None if outcome is None else _json(outcome), _now(), operation.id, operation.stage),
         )
 
-    async def renew(self, operation: Operation) -> bool:
-        """Keep the lease; False where another gateway has taken the operation over."""
-        return await self._changed(
-            "UPDATE operations SET lease_until = ? WHERE id = ? AND holder = ?",
-            (time.time() + LEASE_SECONDS, operation.id, self._holder),
-        )
+    @asynccontextmanager
+    async def leased(self, operation: Operation) -> AsyncIterator[None]:
+        """Keep the lease while the block runs, so that no other gateway takes the operation for abandoned.
 
-    async def release(self, operation: Operation) -> None:
-        """Give up the lease now: what is unfinished may be taken over at once, by this gateway too."""
-        await self._changed(
-            "UPDATE operations SET lease_until = ? WHERE id = ? AND holder = ?",
-            (time.time(), operation.id, self._holder),
-        )
+        Released at the end, however that came: what the block left unfinished is taken up by recovery within a second.
+        """
+
+        async def until(moment: float) -> None:
+            sql = "UPDATE operations SET lease_until = ? WHERE id = ? AND holder = ?"
+            await self._changed(sql, (moment, operation.id, self._holder))
+
+        async with held(until, self._lease):
+            yield
 
     async def take_lapsed(self) -> Operation | None:
         """Take over one unfinished operation that nobody is at work on any more."""
@@ -95,13 +114,12 @@ class Journal:
 
         def take(tx: sqlite3.Connection) -> Operation | None:
             row = tx.execute(
-                "UPDATE operations SET holder = ?, lease_until = ? WHERE id = (SELECT id FROM operations"
-                " WHERE stage IN ('staging', 'committing', 'aborting') AND lease_until < ?"
-                " ORDER BY lease_until LIMIT 1)"
-                " RETURNING id, owner, mode, stage",
-                (self._holder, now + LEASE_SECONDS, now),
+                "UPDATE operations SET holder = ?, lease_until = ? WHERE id = (SELECT id FROM operations WHERE"
+                " stage IN ('staging', 'committing', 'aborting') AND lease_until < ? ORDER BY lease_until LIMIT 1)"
+                " RETURNING *",
+                (self._holder, now + self._lease, now),
             ).fetchone()
-            return Operation(row["id"], row["owner"], row["mode"], Stage(row["stage"])) if row else None
+            return _operation(row) if row else None
 
         if not await self._database.read(lambda tx: _any_lapsed(tx, now)):
             return None
@@ -117,10 +135,113 @@ class Journal:
         found: str | None = await self._database.read(lambda tx: tx.execute(query, (owner,)).fetchone()[0])
         return found
 
+    async def entry(self, owner: str, name: str) -> Entry | None:
+        """The owner's latest operation of this name."""
+        return await self._database.read(lambda tx: _entry(tx, owner, name))
+
+    async def restores(self, owner: str) -> list[Entry]:
+        """The owner's restores, newest first, at most MOST_SHOWN."""
+        query = f"{ENTRIES} AND kind = 'restore' ORDER BY rowid DESC LIMIT :most"
+        named = {"owner": owner, "most": MOST_SHOWN}
+        return await self._database.read(lambda tx: [_shown(tx, row) for row in tx.execute(query, named).fetchall()])
+
+    @asynccontextmanager
+    async def one_backup(self, owner: str) -> AsyncIterator[None]:
+        """The owner's turn to make a backup. Raises Problem 409 while another is being made."""
+        turn = secrets.token_hex(8)
+
+        async def until(moment: float) -> None:
+            sql = "UPDATE backups SET lease_until = ? WHERE owner = ? AND holder = ?"
+            await self._changed(sql, (moment, owner, turn))
+
+        taken = await self._changed(
+            "INSERT INTO backups (owner, holder, lease_until) VALUES (?, ?, ?) ON CONFLICT (owner) DO UPDATE"
+            " SET holder = excluded.holder, lease_until = excluded.lease_until WHERE backups.lease_until <= ?",
+            (owner, turn, time.time() + self._lease, time.time()),
+        )
+        if not taken:
+            detail = "Another backup of this profile is being made; wait until it has ended."
+            raise Problem(409, "backup_under_way", detail, headers={"Retry-After": "2"})
+        async with held(until, self._lease):
+            yield
+
+    def _insert(self, tx: sqlite3.Connection, operation: Operation) -> Operation:
+        it = operation
+        row = (it.id, it.owner, it.kind, it.mode, it.stage, it.name, it.undoes, _json(it.participants))
+        try:
+            tx.execute(
+                "INSERT INTO operations (id, owner, kind, mode, stage, name, undoes, participants, started_at,"
+                " changed_at, holder, lease_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*row, it.started_at, it.changed_at, self._holder, time.time() + self._lease),
+            )
+        except sqlite3.IntegrityError as error:
+            raise under_way() from error
+        return operation
+
+    async def _returned(self, sql: str, values: tuple[Any, ...]) -> Operation | None:
+        row = await self._database.write(lambda tx: tx.execute(sql, values).fetchone())
+        return _operation(row) if row else None
+
     async def _changed(self, sql: str, values: tuple[Any, ...]) -> bool:
         return await self._database.write(lambda tx: tx.execute(sql, values).rowcount == 1)
+
+
+def under_way() -> Problem:
+    detail = "Another restore of this profile is under way; wait until it has ended."
+    return Problem(409, "restore_under_way", detail, headers={"Retry-After": "2"})
+
+
+def lapsed() -> Problem:
+    detail = "This took too long without a sign of life and was given up. Nothing was changed; try again."
+    return unavailable("restore_lapsed", detail)
+
+
+def unknown_restore() -> Problem:
+    return Problem(404, "unknown_restore", "There is no such restore of this profile.")
+
+
+def _fresh(owner: str, kind: Kind, mode: str, name: str | None, **rest: Any) -> Operation:
+    id_, now = f"r_{secrets.token_hex(12)}", _now()
+    return Operation(id_, owner, kind, mode, Stage.STAGING, name or id_, started_at=now, changed_at=now, **rest)
+
+
+def _entry(tx: sqlite3.Connection, owner: str, name: str) -> Entry | None:
+    query = f"{ENTRIES} AND coalesce(name, id) = :name ORDER BY rowid DESC LIMIT 1"
+    row = tx.execute(query, {"owner": owner, "name": name}).fetchone()
+    return _shown(tx, row) if row else None
+
+
+def _shown(tx: sqlite3.Connection, row: sqlite3.Row) -> Entry:
+    query = "SELECT * FROM operations WHERE undoes = ? AND stage IN ('staging', 'committing', 'done')"
+    undo = tx.execute(query, (row["id"],)).fetchone()
+    return Entry(_operation(row), bool(row["is_latest"]), _operation(undo) if undo else None)
+
+
+def _operation(row: sqlite3.Row) -> Operation:
+    return Operation(
+        id=row["id"],
+        owner=row["owner"],
+        kind=Kind(row["kind"]),
+        mode=row["mode"],
+        stage=Stage(row["stage"]),
+        name=row["name"] or row["id"],
+        participants=tuple(orjson.loads(row["participants"])),
+        undoes=row["undoes"],
+        fingerprint=row["fingerprint"],
+        outcome=orjson.loads(row["outcome"]) if row["outcome"] is not None else None,
+        started_at=row["started_at"],
+        changed_at=row["changed_at"],
+    )
 
 
 def _any_lapsed(tx: sqlite3.Connection, now: float) -> bool:
     query = "SELECT 1 FROM operations WHERE stage IN ('staging', 'committing', 'aborting') AND lease_until < ? LIMIT 1"
     return tx.execute(query, (now,)).fetchone() is not None
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")

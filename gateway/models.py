@@ -2,14 +2,25 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+SHORTEST_PASSPHRASE, LONGEST_PASSPHRASE = 8, 1024  # characters
 
 
 class RestoreQuery(BaseModel):
-    """How a document is put in: `merge` keeps what the document does not name."""
+    """How a document is put in: `merge` keeps what the document does not name, `replace` removes it from every part
+    that the document carries. `dry_run` only tells what would be done."""
 
     model_config = ConfigDict(extra="forbid")
-    mode: Literal["merge"] = "merge"
+    mode: Literal["merge", "replace"] = "merge"
+    dry_run: bool = False
+
+
+class BackupRequest(BaseModel):
+    """The passphrase under which the profile's provider keys are sealed into the backup."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
+    passphrase: SecretStr = Field(min_length=SHORTEST_PASSPHRASE, max_length=LONGEST_PASSPHRASE)
 
 
 class RestorePlan(BaseModel):
@@ -33,15 +44,74 @@ class RestoreWarning(BaseModel):
     message: str
 
 
-class RestoreAnswer(BaseModel):
+class PartNumbers(BaseModel):
+    """One number for each part of a profile."""
+
+    settings: int
+    history: int
+    runs: int
+    api_keys: int
+
+
+class RestorePlans(BaseModel):
+    settings: RestorePlan
+    history: RestorePlan
+    runs: RestorePlan
+    api_keys: RestorePlan
+
+
+class RestoreOutcome(BaseModel):
+    """What came in. After a dry run the plan tells what would, and `restored_at` is null."""
+
     restore_id: str
-    settings: ProfileState
     restored_runs: int
     restored_history: int
     restored_keys: int
-    plan: dict[str, RestorePlan]
+    plan: RestorePlans
+    removed: PartNumbers
     warnings: list[RestoreWarning]
-    restored_at: str
+    restored_at: str | None
+
+
+class RestoreAnswer(RestoreOutcome):
+    settings: ProfileState
+
+
+class UndoAnswer(BaseModel):
+    """`undone` are as they were before the restore; `stayed` were written since and are left alone."""
+
+    restore_id: str
+    undone: PartNumbers
+    stayed: PartNumbers
+    settings: ProfileState
+    undone_at: str
+
+
+class UndoState(BaseModel):
+    """Whether a restore can be undone, until when, and when that was done."""
+
+    open: bool
+    until: str | None
+    undone_at: str | None
+
+
+class RestoreEntry(BaseModel):
+    """How far a restore has come. `outcome` is what came in once it is done, the problem once it is aborted."""
+
+    restore_id: str
+    kind: Literal["restore", "dry_run", "undo"]
+    mode: Literal["merge", "replace"]
+    stage: Literal["staging", "committing", "done", "aborting", "aborted"]
+    started_at: str
+    changed_at: str
+    outcome: dict[str, object] | None
+    undo: UndoState
+
+
+class RestoreList(BaseModel):
+    """Newest first, at most 100."""
+
+    restores: list[RestoreEntry]
 
 
 class GoogleCredential(BaseModel):

@@ -1,106 +1,122 @@
 """Combined restore: one document into several services, all or nothing."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from pydantic import SecretStr
 
-from chassis.peers import Caller, Scope
-from chassis.problems import FieldError, Problem, unavailable
-from chassis.staging import MOST_WARNINGS
-from chassis.uploads import BLANK, encode_end, encode_item
-from gateway.archive import FORMS, Found, Reader
-from gateway.journal import LEASE_SECONDS, Journal, Operation, Stage
-from gateway.scanning import Unusable
-from gateway.services import Keeper, Services
+from chassis.problems import Problem, unavailable
+from gateway import outcomes
+from gateway.archive import FORMS
+from gateway.distribution import distribute, in_good_time
+from gateway.idempotency import Fingerprint
+from gateway.journal import Journal, lapsed, under_way
+from gateway.operations import Kind, Operation, Stage
+from gateway.outcomes import Answers
+from gateway.services import Services
 
 log = structlog.get_logger()
 
-QUEUED_ITEMS = 4  # read ahead of a service: its upload slows the reading down, so that memory stays bounded
-RENEW_SECONDS = LEASE_SECONDS / 3
 RECOVERY_SECONDS = 1.0
-STALL_SECONDS = 60.0
-
-Answers = dict[str, dict[str, Any]]
+Found = dict[str, Any]
 
 
-async def restore(
-    upload: AsyncIterable[bytes], owner: str, mode: str, services: Services, journal: Journal
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Order:
+    """What a client asks for. `name` is the id that it chose, `fingerprint` tells this request from another."""
+
+    owner: str
+    mode: str
+    fingerprint: Fingerprint
+    dry_run: bool = False
+    name: str | None = None
+    passphrase: SecretStr | None = None
+
+
+async def restore(upload: AsyncIterable[bytes], order: Order, services: Services, journal: Journal) -> dict[str, Any]:
     """Make every service hold the document's state, or leave all as they were.
 
     1 read and stage beside the live data   2 decide, durably   3 commit everywhere   4 tell what came in
     """
-    operation = await journal.begin(owner, "restore", mode)
-    async with _leased(operation, journal):
+    if (earlier := await decided_before(order, journal)) is not None:
+        return await answer_again(earlier, upload, order, services)
+    operation = await journal.begin(
+        order.owner, Kind.DRY_RUN if order.dry_run else Kind.RESTORE, order.mode, order.name
+    )
+    async with journal.leased(operation):
         try:
-            plans, warnings = await stage(upload, operation, services)
-            await decide(operation, journal)
-        except BaseException:
-            await abort(operation, services, journal)
+            plans, found = await stage(upload, operation, order, services, journal)
+            if order.dry_run:
+                await abort(operation, services, journal, None)
+                return await with_settings(outcomes.preview(operation, plans, found), order.owner, services)
+            operation = await decide(operation, found, order.fingerprint.made(), journal)
+        except BaseException as failure:
+            await abort(operation, services, journal, failure)
             raise
-        answers = await commit(_at(operation, Stage.COMMITTING), services)
-        outcome = tell(operation, answers, plans, warnings)
-        await journal.move(_at(operation, Stage.COMMITTING), Stage.DONE, outcome)
-    return outcome | {"settings": await _current_settings(owner, services)}
+        return await complete(operation, services, journal)
 
 
 async def stage(
-    upload: AsyncIterable[bytes], operation: Operation, services: Services
-) -> tuple[Answers, list[FieldError]]:
-    """Read the upload as it comes and hand each part to its service. Raises Problem: then nothing may be decided."""
-    reader = Reader()
-    keepers = participants(services)
-    queues = {name: asyncio.Queue[bytes | None](QUEUED_ITEMS) for name in keepers}
-    try:
-        async with asyncio.TaskGroup() as group:
-            staging = {
-                name: group.create_task(
-                    keeper.stage(operation.id, operation.owner, operation.mode, _lines(queues[name]))
-                )
-                for name, keeper in keepers.items()
-            }
-            async for found in _read(upload, reader):
-                await queues[_keeper_of(found)].put(encode_item(found.pointer, found.kind, found.value))
-            for queue in queues.values():
-                await queue.put(None)
-    except* (Problem, Unusable) as failures:
-        raise _first(failures) from None
-    plans = {name: task.result() for name, task in staging.items()}
-    warnings = [*reader.warnings, *(warning for plan in plans.values() for warning in plan["warnings"])]
-    _refuse_empty(plans, warnings)
-    return plans, warnings
+    upload: AsyncIterable[bytes], operation: Operation, order: Order, services: Services, journal: Journal
+) -> tuple[Answers, Found]:
+    """Every service's plan, and what could not be used. Raises Problem: then nothing may be decided."""
+    document = _fingerprinted(upload, order.fingerprint)
+    reader, plans = await distribute(document, operation, services, journal, order.passphrase)
+    found = outcomes.found_in(reader.refusals, plans)
+    if order.mode == "replace":
+        outcomes.refuse_refusals(reader.refusals, plans, found)
+    if order.mode != "replace" or not reader.carried:
+        outcomes.refuse_empty(plans, found, FORMS)
+    return plans, found
 
 
-async def decide(operation: Operation, journal: Journal) -> None:
+async def decide(operation: Operation, found: Found, fingerprint: str | None, journal: Journal) -> Operation:
     """From here it only goes forward. Raises Problem where another gateway has aborted it meanwhile."""
-    if not await journal.move(operation, Stage.COMMITTING):
-        detail = "The restore took too long without a sign of life and was given up. Nothing was changed; try again."
-        raise Problem(503, "restore_lapsed", detail, headers={"Retry-After": "2"})
+    if (decided := await journal.decide(operation, found, fingerprint)) is None:
+        raise lapsed()
+    return decided
+
+
+async def complete(operation: Operation, services: Services, journal: Journal) -> dict[str, Any]:
+    """Commit everywhere, then tell. Raises Problem 503 where that cannot be done now: recovery tries until it is."""
+    try:
+        answers = await commit(operation, services)
+        tell = outcomes.undone if operation.kind is Kind.UNDO else outcomes.restored
+        outcome = await with_settings(tell(operation, answers), operation.owner, services)
+        await journal.move(operation, Stage.DONE, outcomes.without_content(outcome))
+    except (Problem, sqlite3.Error) as error:
+        log.warning("commit_waits", operation=operation.id, reason=str(error))
+        detail = "This is decided and will be completed by itself; there is no need to repeat it."
+        raise unavailable("restore_completing", detail) from error
+    return outcome
 
 
 async def commit(operation: Operation, services: Services) -> Answers:
-    """Commit in every service. Raises Problem 503 where one does not answer: recovery asks it again until it does."""
+    """In the order of services.KEEPERS: settings are small, so they are in place first. Repeating it does no harm."""
+    return {keeper.name: await keeper.commit(operation) for keeper in services.taking_part(operation)}
+
+
+async def abort(operation: Operation, services: Services, journal: Journal, failure: BaseException | None) -> None:
+    """Take back what was staged, unless it was decided already. What cannot be done now is left to recovery."""
     try:
-        return {
-            name: await keeper.commit(operation.id, operation.owner) for name, keeper in participants(services).items()
-        }
-    except Problem as problem:
-        detail = f"The restore is decided and will be completed by itself; there is no need to repeat it. {problem}"
-        raise unavailable("restore_completing", detail) from problem
+        await take_back(operation, services, journal, failure)
+    except (Problem, sqlite3.Error) as error:
+        log.warning("abort_waits", operation=operation.id, reason=str(error))
 
 
-async def abort(operation: Operation, services: Services, journal: Journal) -> None:
-    """Take back what was staged, unless it was decided already. What cannot be reached now is left to recovery."""
-    if operation.stage is Stage.STAGING and not await journal.move(operation, Stage.ABORTING):
+async def take_back(operation: Operation, services: Services, journal: Journal, failure: BaseException | None) -> None:
+    """Abort in every service that takes part. Raises Problem where one does not answer, when all have been told."""
+    if (aborting := await journal.abort(operation, outcomes.failed(failure) if failure else None)) is None:
         return
-    with suppress(Problem):
-        for keeper in participants(services).values():
-            await keeper.abort(operation.id, operation.owner)
-        await journal.move(_at(operation, Stage.ABORTING), Stage.ABORTED)
+    aborts = (keeper.abort(aborting) for keeper in services.taking_part(aborting))
+    for answer in await asyncio.gather(*aborts, return_exceptions=True):
+        if isinstance(answer, BaseException):
+            raise answer
+    await journal.move(aborting, Stage.ABORTED)
 
 
 async def recover(services: Services, journal: Journal) -> None:
@@ -109,7 +125,7 @@ async def recover(services: Services, journal: Journal) -> None:
         await asyncio.sleep(RECOVERY_SECONDS)
         try:
             while (operation := await journal.take_lapsed()) is not None:
-                async with _leased(operation, journal):
+                async with journal.leased(operation):
                     await settle(operation, services, journal)
         except Exception as error:
             log.warning("recovery_waits", reason=getattr(error, "detail", type(error).__name__))
@@ -118,114 +134,40 @@ async def recover(services: Services, journal: Journal) -> None:
 async def settle(operation: Operation, services: Services, journal: Journal) -> None:
     """Bring an operation that was left alone to its end."""
     log.info("operation_recovered", operation=operation.id, stage=operation.stage)
-    if operation.stage is not Stage.COMMITTING:
-        return await abort(operation, services, journal)
-    answers = await commit(operation, services)
-    warnings = [warning for answer in answers.values() for warning in answer["warnings"]]
-    await journal.move(operation, Stage.DONE, tell(operation, answers, answers, warnings))
-    return None
+    if operation.stage is Stage.COMMITTING:
+        await complete(operation, services, journal)
+    else:
+        await take_back(operation, services, journal, outcomes.given_up())
 
 
-def tell(operation: Operation, answers: Answers, plans: Answers, warnings: list[FieldError]) -> dict[str, Any]:
-    """What came in, in numbers, and what could not be used."""
-    restored = {part: number for answer in answers.values() for part, number in answer["restored"].items()}
-    unlisted = sum(max(0, plan["warning_count"] - MOST_WARNINGS) for plan in plans.values())
-    left_out = unlisted + max(0, len(warnings) - MOST_WARNINGS)
-    more: list[FieldError] = [{"pointer": "", "message": f"and {left_out} more like these"}] if left_out else []
-    nothing = {"added": 0, "changed": 0, "unchanged": 0, "refused": 0}
-    plan = {part: counts for answer in answers.values() for part, counts in answer["plan"].items()}
-    return {
-        "restore_id": operation.id,
-        "restored_runs": restored["runs"],
-        "restored_history": restored["history"],
-        "restored_keys": restored.get("api_keys", 0),
-        "plan": {"api_keys": nothing} | plan,
-        "warnings": warnings[:MOST_WARNINGS] + more,
-        "restored_at": datetime.now(UTC).isoformat(),
-    }
+async def decided_before(order: Order, journal: Journal) -> Operation | None:
+    """The operation that this order repeats. Raises Problem 409 while that is still being put in place."""
+    entry = await journal.entry(order.owner, order.name) if order.name is not None and not order.dry_run else None
+    if entry is None or entry.operation.stage in (Stage.ABORTING, Stage.ABORTED):
+        return None
+    if entry.operation.stage is not Stage.DONE:
+        raise under_way()
+    return entry.operation
 
 
-def participants(services: Services) -> dict[str, Keeper]:
-    """Who takes part. The order is that of committing: settings are small, so they are in place first."""
-    return {"settings": services.settings, "runs": services.runs}
+async def answer_again(
+    earlier: Operation, upload: AsyncIterable[bytes], order: Order, services: Services
+) -> dict[str, Any]:
+    """The answer that was given, once the body is known to be the same. Raises Problem 422 where it is another."""
+    async for _ in _fingerprinted(in_good_time(upload), order.fingerprint):
+        pass
+    if not order.fingerprint.is_that_of(earlier.fingerprint):
+        detail = f"The Idempotency-Key {earlier.name!r} was used for another request; choose a new one."
+        raise Problem(422, "idempotency_key_reused", detail)
+    return await with_settings(earlier.outcome or {}, earlier.owner, services)
 
 
-def _keeper_of(found: Found) -> str:
-    return "runs" if found.kind == "run" else "settings"
+async def with_settings(outcome: dict[str, Any], owner: str, services: Services) -> dict[str, Any]:
+    """The outcome and the settings as it left them or, of a dry run, as they are."""
+    return outcome | {"settings": await services.settings.profile(owner, outcome.get("settings"))}
 
 
-async def _read(upload: AsyncIterable[bytes], reader: Reader) -> AsyncIterator[Found]:
-    async for chunk in _in_good_time(upload):
-        for found in reader.feed(chunk):
-            yield found
-    for found in reader.close():
-        yield found
-
-
-async def _in_good_time(upload: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    """Raises Problem where nothing arrives for STALL_SECONDS: the owner's next restore must not wait for this one."""
-    chunks = aiter(upload)
-    while True:
-        try:
-            async with asyncio.timeout(STALL_SECONDS):
-                chunk = await anext(chunks)
-        except StopAsyncIteration:
-            return
-        except TimeoutError:
-            detail = f"Nothing more of the document arrived for {STALL_SECONDS:.0f} s. Nothing was changed; try again."
-            raise Problem(400, "stalled", detail) from None
+async def _fingerprinted(upload: AsyncIterable[bytes], fingerprint: Fingerprint) -> AsyncIterator[bytes]:
+    async for chunk in upload:
+        fingerprint.update(chunk)
         yield chunk
-
-
-async def _lines(queue: asyncio.Queue[bytes | None]) -> AsyncIterator[bytes]:
-    yield BLANK  # aiohttp sends the head of a request with its first piece, and a silent connection is closed
-    count = 0
-    while (line := await queue.get()) is not None:
-        count += 1
-        yield line
-    yield encode_end(count)
-
-
-def _refuse_empty(plans: Answers, warnings: list[FieldError]) -> None:
-    counts = [counts for plan in plans.values() for counts in plan["plan"].values()]
-    if not any(each["added"] + each["changed"] + each["unchanged"] for each in counts):
-        detail = f"There is nothing to restore in this document. What can be restored: {FORMS}"
-        raise Problem(400, "nothing_to_restore", detail, errors=warnings[:MOST_WARNINGS])
-
-
-def _first(failures: BaseExceptionGroup[Problem | Unusable]) -> Problem:
-    failure: BaseException = failures
-    while isinstance(failure, BaseExceptionGroup):
-        failure = failure.exceptions[0]
-    if isinstance(failure, Problem):
-        return failure
-    return Problem(400, "unusable_document", f"{failure} Nothing was changed.")
-
-
-def _at(operation: Operation, stage: Stage) -> Operation:
-    return Operation(operation.id, operation.owner, operation.mode, stage)
-
-
-async def _current_settings(owner: str, services: Services) -> Any:
-    return await services.settings.call("GET", "/api/settings", Caller(owner, Scope.OWNER))
-
-
-@asynccontextmanager
-async def _leased(operation: Operation, journal: Journal) -> AsyncIterator[None]:
-    """Keep the lease while the block runs, so that no other gateway takes the operation for abandoned.
-
-    Released at the end, however that came: what the block left unfinished is taken up by recovery within a second.
-    """
-
-    async def renew() -> None:
-        while True:
-            await asyncio.sleep(RENEW_SECONDS)
-            await journal.renew(operation)
-
-    renewing = asyncio.create_task(renew())
-    try:
-        yield
-    finally:
-        renewing.cancel()
-        await asyncio.gather(renewing, return_exceptions=True)
-        await journal.release(operation)

@@ -1,43 +1,68 @@
 """The public routes: which service answers each, and the few that the gateway answers itself."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
+from urllib.parse import unquote
 
 from aiohttp import web
+from pydantic import SecretStr
 
-from chassis.messages import json_response, read_json, read_query, streamed
+from chassis.messages import chain, json_response, read_json, read_query, streamed
 from chassis.peers import JWKS_PATH, Signer
 from chassis.problems import Problem
 from chassis.serving import Route
-from gateway import backup, documentation, restore
+from gateway import backup, documentation, restore, undo
+from gateway.compression import acceptable_coding, body_of, encoded
 from gateway.forwarding import SERVICES, bounded, end_sessions, to, too_large
+from gateway.idempotency import Fingerprint, requested_name
 from gateway.identity import COOKIE, IDENTITY, SESSION, Audience
-from gateway.journal import Journal
-from gateway.models import GoogleCredential, Health, RestoreAnswer, RestoreQuery, SignedIn
-from gateway.services import Peer, Services
+from gateway.journal import Journal, unknown_restore
+from gateway.models import (
+    BackupRequest,
+    GoogleCredential,
+    Health,
+    RestoreAnswer,
+    RestoreEntry,
+    RestoreList,
+    RestoreQuery,
+    SignedIn,
+    UndoAnswer,
+)
+from gateway.services import PASSPHRASE_HEADER, Peer, Services
 
 JOURNAL: web.AppKey[Journal] = web.AppKey("journal", Journal)
 SIGNER: web.AppKey[Signer] = web.AppKey("signer", Signer)
 RESTORE_LIMIT: web.AppKey[int] = web.AppKey("restore_limit", int)
+FINGERPRINT_KEYS: web.AppKey[list[bytes]] = web.AppKey("fingerprint_keys", list)
+STALL_SECONDS = 30.0  # how long a backup waits for a reader that takes nothing
 CONSOLE_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 
 
 async def export_backup(request: web.Request) -> web.StreamResponse:
     """Everything of this profile as one document: settings, all history, all runs, the status of provider keys."""
-    document = backup.backup(request[SESSION].owner, request.app[SERVICES], request.app[JOURNAL])
-    first = await anext(document)
-    name = f"animatize-backup-{datetime.now(UTC):%Y-%m-%d}.json"
-    headers = {"Content-Type": "application/json", "Content-Disposition": f'attachment; filename="{name}"'}
+    return await _stream_backup(request, None)
 
-    async def pieces() -> AsyncIterator[bytes]:
-        yield first
-        async for piece in document:
-            yield piece
 
-    return await streamed(request, web.StreamResponse(headers=headers), pieces())
+async def export_sealed_backup(request: web.Request) -> web.StreamResponse:
+    """The same with the provider keys, sealed under a passphrase: readable on any server with it, on none without."""
+    return await _stream_backup(request, (await read_json(request, BackupRequest)).passphrase)
+
+
+async def _stream_backup(request: web.Request, passphrase: SecretStr | None) -> web.StreamResponse:
+    document = backup.backup(request[SESSION].owner, request.app[SERVICES], request.app[JOURNAL], passphrase)
+    async with aclosing(document):
+        first = await anext(document)
+        name = f"animatize-backup-{datetime.now(UTC):%Y-%m-%d}.json"
+        headers = {"Content-Type": "application/json", "Content-Disposition": f'attachment; filename="{name}"'}
+        headers["Vary"] = "Accept-Encoding"
+        pieces = chain(first, document)
+        if coding := acceptable_coding(request):
+            headers["Content-Encoding"] = coding
+            pieces = encoded(pieces, coding)
+        return await streamed(request, web.StreamResponse(headers=headers), pieces, stall_seconds=STALL_SECONDS)
 
 
 async def import_backup(request: web.Request) -> web.Response:
@@ -48,9 +73,51 @@ async def import_backup(request: web.Request) -> web.Response:
         raise too_large(limit)
     if not request.can_read_body:
         raise Problem(400, "empty", "Send the document to restore as the body.")
-    upload = bounded(request.content, limit)
-    owner, services, journal = request[SESSION].owner, request.app[SERVICES], request.app[JOURNAL]
-    return json_response(await restore.restore(upload, owner, query.mode, services, journal))
+    passphrase = _passphrase(request)
+    sealed = passphrase.get_secret_value() if passphrase is not None else ""
+    order = restore.Order(
+        owner=request[SESSION].owner,
+        mode=query.mode,
+        dry_run=query.dry_run,
+        name=requested_name(request),
+        passphrase=passphrase,
+        fingerprint=Fingerprint(request.app[FINGERPRINT_KEYS], query.mode, sealed),
+    )
+    upload = bounded(body_of(request), limit)
+    return json_response(await restore.restore(upload, order, request.app[SERVICES], request.app[JOURNAL]))
+
+
+def _passphrase(request: web.Request) -> SecretStr | None:
+    given = request.headers.get(PASSPHRASE_HEADER)
+    if given is None:
+        return None
+    try:
+        passphrase = unquote(given, errors="strict")
+        passphrase.encode()  # a header that is no ASCII comes as surrogates
+        return SecretStr(passphrase)
+    except UnicodeError as error:
+        detail = f"{PASSPHRASE_HEADER} takes the passphrase in UTF-8, percent-encoded."
+        raise Problem(400, "bad_passphrase_header", detail) from error
+
+
+async def list_restores(request: web.Request) -> web.Response:
+    """This profile's restores, newest first: how far each has come, what came in, whether it can be undone."""
+    entries = await request.app[JOURNAL].restores(request[SESSION].owner)
+    return json_response({"restores": [entry.shown() for entry in entries]})
+
+
+async def show_restore(request: web.Request) -> web.Response:
+    """One restore, dry run or undo."""
+    entry = await request.app[JOURNAL].entry(request[SESSION].owner, request.match_info["id"])
+    if entry is None:
+        raise unknown_restore()
+    return json_response(entry.shown())
+
+
+async def undo_restore(request: web.Request) -> web.Response:
+    """Give back what the latest restore replaced, where nothing was written since. Once, and within seven days."""
+    owner, name = request[SESSION].owner, request.match_info["id"]
+    return json_response(await undo.undo(name, owner, request.app[SERVICES], request.app[JOURNAL]))
 
 
 async def log_out(request: web.Request) -> web.Response:
@@ -167,5 +234,9 @@ ROUTES = [
     Route("PUT", FAVORITE, to(_runs), SESSION_NEEDED),
     Route("GET", RUN + "/source-image", to(_runs), SESSION_NEEDED),
     Route("GET", "/api/settings/backup", export_backup, SESSION_NEEDED),
+    Route("POST", "/api/settings/backup", export_sealed_backup, SESSION_NEEDED, body=BackupRequest),
     Route("POST", "/api/settings/restore", import_backup, SESSION_NEEDED, query=RestoreQuery, answer=RestoreAnswer),
+    Route("POST", "/api/settings/restore/{id}/undo", undo_restore, SESSION_NEEDED, answer=UndoAnswer),
+    Route("GET", "/api/settings/restores", list_restores, SESSION_NEEDED, answer=RestoreList),
+    Route("GET", "/api/settings/restores/{id}", show_restore, SESSION_NEEDED, answer=RestoreEntry),
 ]

@@ -26,11 +26,14 @@ Path = tuple[str | int, ...]
 class Unusable(Exception):
     """The document as a whole cannot be read; the message is a sentence that says where and why."""
 
+    code = "unusable_document"
+
 
 class Piece(NamedTuple):
     """One value: `()` the whole text, `(name,)` a field, `(name, index)` or `(index,)` an item of a list.
 
-    `problem` says why the value cannot be used; `value` is None then.
+    A list that is told item by item is told as a value where it is empty. `problem` says why the value cannot be used;
+    `value` is None then.
     """
 
     path: Path
@@ -146,6 +149,7 @@ class Scanner:
         if self._peek() == "]" and self._at is _At.FIRST_ITEM:
             self._place += 1
             self._leave()
+            yield Piece(self._prefix, [])
             return
         value, problem = self._decode()
         self._at, self._index = _At.AFTER_ITEM, self._index + 1

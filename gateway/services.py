@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from io import BytesIO
 from itertools import count
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import structlog
+from pydantic import SecretStr
 from yarl import URL
 
 from chassis import documents, logs
 from chassis.peers import Caller, Scope, Signer
 from chassis.problems import Problem, unavailable
 from chassis.uploads import whole_lines
+from gateway.operations import Operation
 
 log = structlog.get_logger()
 
@@ -29,6 +31,7 @@ LONG_PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=2.0, sock_read=60
 Body = bytes | AsyncIterable[bytes]
 SENT_AT_ONCE = 1 << 20  # bytes; aiohttp warns of more in one piece, and sends a file in pieces, but on a thread
 NO_PATIENCE = aiohttp.ClientTimeout(total=1.0)
+PASSPHRASE_HEADER = "Animatize-Backup-Passphrase"  # noqa: S105 - its name
 UNTRUSTED = ("unsigned", "wrong_scope")
 
 
@@ -172,32 +175,68 @@ class Keeper(Peer):
     """A service that keeps a part of an owner's profile: it can hand its part out, and take one in two steps."""
 
     @asynccontextmanager
-    async def hand_out(self, owner: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The owner's part as JSON values, one a line, of one moment."""
+    async def hand_out(self, owner: str, passphrase: SecretStr | None = None) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The owner's part as JSON values, one a line, of one moment; with a passphrase, what it seals comes first."""
         who = Caller(owner, Scope.SYSTEM)
-        async with self.ask("GET", "/internal/backup", who, patience=LONG_PATIENCE) as response:
+        method, headers, data = "GET", {}, None
+        if passphrase is not None:
+            method, headers = "POST", {"Content-Type": "application/json"}
+            data = documents.write({"passphrase": passphrase.get_secret_value()})
+        async with self.ask(
+            method, "/internal/backup", who, headers=headers, data=data, patience=LONG_PATIENCE
+        ) as response:
             if response.status != 200:
                 await self.read_answer(response)
-            yield whole_lines(response.content)
+            yield self._lines(response)
 
-    async def stage(self, restore_id: str, owner: str, mode: str, lines: AsyncIterable[bytes]) -> dict[str, Any]:
+    async def _lines(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        try:
+            async for line in whole_lines(response.content):
+                yield line
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise self._unreachable() from error
+
+    async def stage(
+        self, operation: Operation, lines: AsyncIterable[bytes], passphrase: SecretStr | None = None
+    ) -> dict[str, Any]:
         """Put `lines` beside the live data; the answer is the plan of what committing would do."""
-        path = f"{_restore_path(restore_id)}?mode={mode}"
+        query = {"mode": "undo", "undoes": operation.undoes} if operation.undoes else {"mode": operation.mode}
+        path = f"{_restore_path(operation)}?{urlencode(query)}"
         headers = {"Content-Type": "application/x-ndjson"}
-        who = Caller(owner, Scope.SYSTEM)
+        if passphrase is not None:
+            headers[PASSPHRASE_HEADER] = quote(passphrase.get_secret_value(), safe="")
+        who = Caller(operation.owner, Scope.SYSTEM)
         async with self.ask("PUT", path, who, headers=headers, data=lines, patience=LONG_PATIENCE) as response:
             answer: dict[str, Any] = await self.read_answer(response)
             return answer
 
-    async def commit(self, restore_id: str, owner: str) -> dict[str, Any]:
-        path = f"{_restore_path(restore_id)}/commit"
-        answer: dict[str, Any] = await self.call("POST", path, Caller(owner, Scope.SYSTEM), patience=LONG_PATIENCE)
+    async def commit(self, operation: Operation) -> dict[str, Any]:
+        """Put what is staged in place, once; asking again gives the same answer."""
+        answer: dict[str, Any] = await self._tell(operation, "commit")
         return answer
 
-    async def abort(self, restore_id: str, owner: str) -> None:
-        await self.call(
-            "POST", f"{_restore_path(restore_id)}/abort", Caller(owner, Scope.SYSTEM), patience=LONG_PATIENCE
-        )
+    async def abort(self, operation: Operation) -> None:
+        await self._tell(operation, "abort")
+
+    async def _tell(self, operation: Operation, end: str) -> Any:
+        who = Caller(operation.owner, Scope.SYSTEM)
+        return await self.call("POST", f"{_restore_path(operation)}/{end}", who, patience=LONG_PATIENCE)
+
+
+class SettingsKeeper(Keeper):
+    """Settings profiles."""
+
+    async def profile(self, owner: str, known: Mapping[str, Any] | None = None) -> Any:
+        """The owner's profile as it is or, where `known` names a version and its times, as that version was."""
+        who = Caller(owner, Scope.OWNER)
+        if known is not None:
+            try:
+                version = await self.call("GET", f"/api/settings/history/{known['version']}", who)
+                return {**known, "settings": version["settings"]}
+            except Problem as problem:
+                if problem.status != 404:
+                    raise
+        return await self.call("GET", "/api/settings", who)
 
 
 @dataclass(frozen=True)
@@ -205,13 +244,20 @@ class Services:
     """All four peers."""
 
     auth: Auth
-    settings: Keeper
+    settings: SettingsKeeper
     runs: Keeper
     vault: Keeper
 
     def all(self) -> tuple[Peer, ...]:
         return (self.auth, self.settings, self.runs, self.vault)
 
+    def keeper(self, name: str) -> Keeper:
+        return {"settings": self.settings, "runs": self.runs, "vault": self.vault}[name]
 
-def _restore_path(restore_id: str) -> str:
-    return f"/internal/restores/{quote(restore_id, safe='')}"
+    def taking_part(self, operation: Operation) -> list[Keeper]:
+        """Who was asked to stage something, always in this order: settings are small, so they are in place first."""
+        return [keeper for keeper in (self.settings, self.runs, self.vault) if keeper.name in operation.participants]
+
+
+def _restore_path(operation: Operation) -> str:
+    return f"/internal/restores/{quote(operation.id, safe='')}"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, SecretStr, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, PositiveInt, SecretStr, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode
 
 from chassis.settings import (
@@ -18,6 +18,7 @@ from chassis.settings import (
     local_url,
     long_enough,
 )
+from gateway.journal import LEASE_SECONDS
 
 
 def _parse_secrets(value: object) -> object:
@@ -61,6 +62,7 @@ class Settings(BaseSettings):
     cookie_secure: bool = Field(default_factory=lambda data: data.get("env") == "production")
     max_body_bytes: PositiveInt = 32 << 20
     restore_max_bytes: PositiveInt = 1 << 30
+    lease_seconds: PositiveFloat = LEASE_SECONDS
 
     @property
     def database(self) -> Path:

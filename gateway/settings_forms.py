@@ -26,6 +26,8 @@ def read_settings(value: Any) -> tuple[list[Usable], list[Complaint]]:
     if not isinstance(value, dict):
         return [], [((), "This is not a settings object.")]
     if isinstance(value.get("settings"), dict) and not _is_nested(value):  # a profile: settings, version, times
+        if value["settings"] == {}:  # a profile that was saved as empty
+            return [("settings", ("settings",), {})], []
         found, complaints = read_settings(value["settings"])
         return (
             [(kind, ("settings", *place), usable) for kind, place, usable in found],

@@ -1,4 +1,4 @@
-"""The runs' share of a restore over several services. The document wins per run id; runs it does not name stay."""
+"""The runs' share of a restore over several services, and of its undo. The document wins per run id."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from chassis import documents
 from chassis.problems import field_errors
-from chassis.staging import Outcome, Refusal, Restore
+from chassis.staging import Mode, Outcome, Refusal, Restore, Undone
 from chassis.uploads import Item
-from runs_service import staged
+from runs_service import kept, staged
 from runs_service.limits import Limits, TooLarge, check_quota, used
 from runs_service.models import Run
 from runs_service.records import record
@@ -45,24 +45,42 @@ class RunsPart:
     def plan(self, tx: sqlite3.Connection, restore: Restore) -> Outcome:
         """Raises Problem 413 where the runs would not fit into the quota."""
         before = used(tx, restore.owner)
-        check_quota(before, before + staged.growth(tx, restore), self._limits.owner)
+        grows = staged.growth(tx, restore, others_stay=_others_stay(restore))
+        check_quota(before, before + grows, self._limits.owner)
         return _outcome(tx, restore)
 
     def apply(self, tx: sqlite3.Connection, restore: Restore) -> Outcome:
         """Never refuses: the room was checked by the plan, and what is decided goes forward, if a little over quota."""
         outcome = _outcome(tx, restore)
+        kept.keep(tx, restore, others_stay=_others_stay(restore))
+        if not _others_stay(restore):
+            staged.remove_unnamed(tx, restore)
         staged.go_live(tx, restore)
         return outcome
 
     def discard(self, tx: sqlite3.Connection, restore: Restore) -> None:
         staged.discard(tx, restore)
 
+    def plan_undo(self, tx: sqlite3.Connection, undo: Restore) -> Undone:
+        """Raises Problem 413 where the runs from before would not fit into the quota."""
+        before = used(tx, undo.owner)
+        check_quota(before, before + kept.growth(tx, undo), self._limits.owner)
+        return _undone(tx, undo)
+
+    def undo(self, tx: sqlite3.Connection, undo: Restore) -> Undone:
+        """Each run that was not written since gets back its state from before. Never refuses, as `apply`."""
+        undone = _undone(tx, undo)
+        kept.put_back(tx, undo)
+        return undone
+
+    def forget(self, tx: sqlite3.Connection, restore_id: str) -> None:
+        kept.forget(tx, restore_id)
+
     def _take(self, tx: sqlite3.Connection, restore: Restore, item: Item, batch: dict[str, Staged]) -> Staged | Refusal:
-        if item.kind != KIND:
+        if item.kind != KIND or restore.mode is Mode.UNDO:
             return Refusal(PART, item.pointer, f"is a {item.kind}, which is nothing that can be restored here")
         try:
             Run.model_validate(item.value)
-            documents.write(item.value)
             run = item.value if item.value.get("run_id") is not None else _named(tx, restore, item.value, batch)
             return Staged(item.position, item.pointer, record(run, self._limits.run))
         except ValidationError as error:
@@ -77,6 +95,7 @@ def _named(tx: sqlite3.Connection, restore: Restore, run: dict[str, Any], batch:
 
     The same document gives the same ids again, so that restoring it twice doubles nothing.
     """
+    documents.refuse_unwritable(run)
     nameless = {key: value for key, value in run.items() if key != "run_id"}
     content = documents.digest(nameless)
     for length in range(8, len(content)):
@@ -88,9 +107,20 @@ def _named(tx: sqlite3.Connection, restore: Restore, run: dict[str, Any], batch:
     return {"run_id": f"R{content}", **nameless}
 
 
+def _others_stay(restore: Restore) -> bool:
+    """Whether the runs that the document does not name stay."""
+    return restore.mode is not Mode.REPLACE or PART not in restore.parts
+
+
 def _outcome(tx: sqlite3.Connection, restore: Restore) -> Outcome:
     counts = staged.compare(tx, restore)
-    return Outcome({PART: counts}, {PART: sum(counts.values())})
+    removed = 0 if _others_stay(restore) else staged.unnamed(tx, restore).number
+    return Outcome({PART: counts}, {PART: sum(counts.values())}, {PART: removed})
+
+
+def _undone(tx: sqlite3.Connection, undo: Restore) -> Undone:
+    as_before, written_since = kept.count(tx, undo)
+    return Undone({PART: as_before}, {PART: written_since})
 
 
 def _repeated(pointer: str) -> Refusal:

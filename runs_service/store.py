@@ -1,18 +1,20 @@
 """The live runs of all owners. Every statement is bound to the owner: no one learns what another has.
 
-Reading pages is in `listing.py`; what a restore stages beside the live runs is in `staged.py`.
+Reading pages is in `listing.py`; what a restore stages beside the live runs is in `staged.py`, what
+it keeps for its undo in `kept.py`.
 """
 
 import sqlite3
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import orjson
 
 from chassis.database import Database
 from chassis.problems import Problem
 from runs_service import images, listing, records
+from runs_service.going_live import REPLACING
 from runs_service.limits import Limits, within_quota
 from runs_service.listing import IN_ORDER, WHOLE, Page, Selection
 from runs_service.models import View
@@ -23,12 +25,6 @@ Known = Callable[[str], bool]  # told an ETag, says whether the caller has that 
 Change = Callable[[dict[str, Any]], None]
 
 ONE = " AND runs.run_id = ?"
-REPLACING = """
-    ON CONFLICT (owner, run_id) DO UPDATE SET
-        created = excluded.created, digest = excluded.digest, status = excluded.status, provider = excluded.provider,
-        image_prefix = excluded.image_prefix, image_sha256 = excluded.image_sha256, size = excluded.size,
-        content_id = excluded.content_id
-    WHERE runs.digest <> excluded.digest"""
 PUT = f"""
     INSERT INTO runs (owner, run_id, created, arrived, digest, status, provider, image_prefix, image_sha256, size,
         content_id)
@@ -45,6 +41,13 @@ class Found(NamedTuple):
 
     etag: str
     content: bytes | None
+
+
+class Content(NamedTuple):
+    """What the row of a run says of its content: the number, and the bytes of the payload."""
+
+    content_id: int
+    size: int
 
 
 class Store:
@@ -90,15 +93,15 @@ class Store:
                 yield b"".join(listing.full(row) + b"\n" for row in rows)
 
 
-def keep(tx: sqlite3.Connection, owner: str, record: Record) -> dict[str, Any]:
-    """Keep content and image of a run that is about to be written; what its row says of the content.
+def keep(tx: sqlite3.Connection, owner: str, record: Record) -> Content:
+    """Keep content and image of a run that is about to be written.
 
     An image that the owner has already is not written again.
     """
     if record.image is not None:
         tx.execute(KEEP_IMAGE, {"owner": owner, "image_sha256": record.image_sha256, "image": record.image})
     content_id = tx.execute(KEEP_CONTENT, (record.search, record.payload)).lastrowid
-    return {"content_id": content_id, "size": len(record.payload)}
+    return Content(cast("int", content_id), len(record.payload))
 
 
 def unknown_run(run_id: str) -> Problem:
@@ -152,8 +155,8 @@ def _delete(owner: str, run_id: str, forbids: Forbids, tx: sqlite3.Connection) -
 
 def _write(tx: sqlite3.Connection, owner: str, record: Record, limits: Limits) -> None:
     with within_quota(tx, owner, limits.owner):
-        row = {**record._asdict(), **keep(tx, owner, record), "owner": owner, "arrived": records.now()}
-        tx.execute(PUT, row)
+        content = keep(tx, owner, record)
+        tx.execute(PUT, {**record._asdict(), **content._asdict(), "owner": owner, "arrived": records.now()})
 
 
 def _present(tx: sqlite3.Connection, owner: str, run_id: str, forbids: Forbids) -> str:

@@ -1,40 +1,23 @@
-"""The settings' share of a restore: what of a document is usable, what it would change, and changing it."""
+"""The settings' share of a restore and of its undo: keeping what of a document is usable, and changing the profile."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
-import orjson
-
 from chassis import documents
-from chassis.documents import Malformed, pointer, same
-from chassis.staging import Counts, Outcome, Refusal, Restore
+from chassis.documents import Malformed, pointer
+from chassis.staging import Mode, Outcome, Refusal, Restore, Undone
 from chassis.uploads import Item
-from settings_service import staged, versions
+from settings_service import kept, staged, versions
 from settings_service.entries import Wrong, read_entry, wrong_leaves
 from settings_service.limits import LARGEST_DOCUMENT, check_room, check_size, write_embeddable
-from settings_service.merging import Settings, merge_patch, merge_sections, without
-from settings_service.versions import Document, Draft, Profile
+from settings_service.merging import merge_patch, without
+from settings_service.plans import RESTORED_NOTE, work_out, work_out_undo
+from settings_service.staged import HISTORY, NOTE, PATCH, SETTINGS
+from settings_service.versions import Draft
 
-SETTINGS: Final = "settings"
-PATCH: Final = "settings_patch"
-HISTORY: Final = "history"
-RESTORED_NOTE: Final = "backup_restore"
-
-
-@dataclass(frozen=True)
-class Merge:
-    """What a restore makes of a profile. `follows`: the state it aims at has to follow the last entry once more."""
-
-    target: Document
-    fresh: staged.Fresh
-    follows: bool
-    outcome: Outcome
-
-    @property
-    def size(self) -> int:
-        return self.fresh.size + (len(self.target.text) + len(RESTORED_NOTE) if self.follows else 0)
+LONGEST_NOTE: Final = 500
 
 
 class SettingsPart:
@@ -47,7 +30,7 @@ class SettingsPart:
         return [
             Refusal(HISTORY if item.kind == HISTORY else SETTINGS, item.pointer + pointer(*wrong.leaf), wrong.message)
             for item in items
-            for wrong in _stage(tx, restore.id, item)
+            for wrong in (_stage_note if restore.mode is Mode.UNDO else _stage)(tx, restore.id, item)
         ]
 
     def plan(self, tx: sqlite3.Connection, restore: Restore) -> Outcome:
@@ -55,27 +38,55 @@ class SettingsPart:
 
         Only the plan asks for room: once the restore is decided, it has to go through.
         """
-        merge = _work_out(tx, restore, versions.read_profile(tx, restore.owner) or versions.unopened_profile())
-        if merge.follows:
-            check_size(merge.target.size)
-        if merge.size:
-            check_room(versions.used_bytes(tx, restore.owner) + merge.size, self._quota)
-        return merge.outcome
+        effect = work_out(tx, restore)
+        if effect.follows:
+            check_size(effect.target.size)
+        self._check_growth(tx, restore.owner, effect.growth)
+        return effect.outcome
 
     def apply(self, tx: sqlite3.Connection, restore: Restore) -> Outcome:
-        """1 work out the state aimed at   2 add the entries that are new   3 let it follow, if it is not last"""
-        profile = versions.open_profile(tx, restore.owner)
-        merge = _work_out(tx, restore, profile)
-        if merge.fresh.number:
-            staged.import_fresh(tx, restore.id, restore.owner, profile.version)
-            profile = replace(profile, version=profile.version + merge.fresh.number)
-            versions.move_to(tx, restore.owner, profile.version, versions.now())
-        if merge.follows:
-            versions.append(tx, restore.owner, profile, Draft(merge.target, RESTORED_NOTE))
-        return merge.outcome
+        """1 work out the state aimed at   2 add the entries that are new   3 let it follow, if it is not last
+        4 remove the entries that the document does not name, and keep what an undo needs
+        """
+        before = after = versions.open_profile(tx, restore.owner)
+        effect = work_out(tx, restore)
+        if effect.fresh.number:
+            staged.import_fresh(tx, restore.id, restore.owner, before.version)
+            after = replace(before, version=before.version + effect.fresh.number)
+            versions.move_to(tx, restore.owner, after.version, versions.now())
+        if effect.follows:
+            after = versions.append(tx, restore.owner, after, Draft(effect.target, RESTORED_NOTE))
+        if effect.leaving.number:
+            kept.put_aside(tx, restore, after.version)
+        if effect.changes_state:
+            kept.remember_profile(tx, restore, before.version, after.version)
+        return effect.outcome
 
     def discard(self, tx: sqlite3.Connection, restore: Restore) -> None:
         staged.discard(tx, restore.id)
+
+    def plan_undo(self, tx: sqlite3.Connection, undo: Restore) -> Undone:
+        """What `undo` would do. Raises Problem 413 where there is no room for it."""
+        reversal = work_out_undo(tx, undo)
+        self._check_growth(tx, undo.owner, reversal.growth)
+        return reversal.outcome
+
+    def undo(self, tx: sqlite3.Connection, undo: Restore) -> Undone:
+        """1 put the removed entries back   2 let the settings from before follow, if nothing was written since"""
+        reversal = work_out_undo(tx, undo)
+        kept.put_back(tx, undo)
+        if reversal.draft is not None:
+            versions.append(tx, undo.owner, versions.open_profile(tx, undo.owner), reversal.draft)
+        staged.discard(tx, undo.id)
+        return reversal.outcome
+
+    def forget(self, tx: sqlite3.Connection, restore_id: str) -> None:
+        kept.forget(tx, restore_id)
+
+    def _check_growth(self, tx: sqlite3.Connection, owner: str, growth: int) -> None:
+        """An owner who is over the quota already may still have less, or the same."""
+        if growth > 0:
+            check_room(versions.used_bytes(tx, owner) + growth, self._quota)
 
 
 def _stage(tx: sqlite3.Connection, restore_id: str, item: Item) -> Iterator[Wrong]:
@@ -97,6 +108,14 @@ def _stage(tx: sqlite3.Connection, restore_id: str, item: Item) -> Iterator[Wron
         yield from wrongs
 
 
+def _stage_note(tx: sqlite3.Connection, restore_id: str, item: Item) -> Iterator[Wrong]:
+    """An undo brings nothing but the note of the version that it makes."""
+    if item.kind != NOTE or not isinstance(item.value, str) or len(item.value) > LONGEST_NOTE:
+        yield Wrong((), f"An undo takes a note of at most {LONGEST_NOTE} characters, and nothing else.")
+    else:
+        staged.add_settings(tx, restore_id, item.position, kind=NOTE, value=item.value, kept=())
+
+
 def _unfit(item: Item) -> Wrong | None:
     """Why nothing of an item can be used, whatever is in it."""
     if item.kind not in (SETTINGS, PATCH, HISTORY):
@@ -111,43 +130,3 @@ def _unfit(item: Item) -> Wrong | None:
     except Malformed as error:
         return Wrong((), f"This cannot be kept: {error}.")
     return None
-
-
-def _work_out(tx: sqlite3.Connection, restore: Restore, profile: Profile) -> Merge:
-    current: Settings = orjson.loads(profile.settings)
-    target, named = _aim(tx, restore, current)
-    content = versions.document(target)
-    fresh = staged.weigh_fresh(tx, restore.id, restore.owner)
-    entries = staged.count_entries(tx, restore.id)
-    history = {"added": fresh.number, "changed": 0, "unchanged": entries - fresh.number}
-    return Merge(
-        target=content,
-        fresh=fresh,
-        follows=(fresh.last_digest or profile.digest) != content.digest,
-        outcome=Outcome(
-            {SETTINGS: _compare(named, current, target), HISTORY: history}, {SETTINGS: len(named), HISTORY: entries}
-        ),
-    )
-
-
-def _aim(tx: sqlite3.Connection, restore: Restore, current: Settings) -> tuple[Settings, set[str]]:
-    """The settings that are to be in place afterwards, and the sections that the document names."""
-    target = current
-    named: set[str] = set()
-    for kind, value, kept in staged.read_settings(tx, restore.id):
-        target = merge_sections(target, value, kept) if kind == SETTINGS else merge_patch(target, value)
-        named |= value.keys()
-    return target, named
-
-
-def _compare(sections: set[str], before: Settings, after: Settings) -> Counts:
-    counts = {"added": 0, "changed": 0, "unchanged": 0}
-    for section in sections:
-        counts[_verdict(section, before, after)] += 1
-    return counts
-
-
-def _verdict(section: str, before: Settings, after: Settings) -> str:
-    if (section in before) != (section in after):
-        return "added" if section in after else "changed"
-    return "unchanged" if section not in after or same(before[section], after[section]) else "changed"

@@ -1,4 +1,4 @@
-"""Every SQL statement about what a restore has staged; each runs inside a transaction that the caller opened.
+"""Every SQL statement about what a restore or an undo has staged; each runs inside the caller's transaction.
 
 A staged history entry that the owner has already is never written again: the others are called fresh.
 """
@@ -13,6 +13,11 @@ from chassis.documents import write
 from settings_service.entries import Entry
 from settings_service.merging import Leaf
 from settings_service.versions import document
+
+SETTINGS: Final = "settings"  # the kinds of items, of which settings and history are the parts of a plan as well
+PATCH: Final = "settings_patch"
+HISTORY: Final = "history"
+NOTE: Final = "note"
 
 # Entries with a number of their own come in that order, the others after them, in the order of their time.
 _PLACE: Final = "row_number() OVER (ORDER BY number IS NULL, number, created_at, position) AS place"
@@ -65,6 +70,14 @@ def read_settings(tx: sqlite3.Connection, restore_id: str) -> Iterator[tuple[str
         "SELECT kind, value, kept FROM staged_settings WHERE restore_id = ? ORDER BY position", (restore_id,)
     )
     return ((kind, orjson.loads(value), [tuple(leaf) for leaf in orjson.loads(kept)]) for kind, value, kept in rows)
+
+
+def read_note(tx: sqlite3.Connection, undo_id: str) -> str | None:
+    """What the version that an undo makes is to be noted as."""
+    row = tx.execute(
+        "SELECT value FROM staged_settings WHERE restore_id = ? AND kind = ? ORDER BY position LIMIT 1", (undo_id, NOTE)
+    ).fetchone()
+    return orjson.loads(row["value"]) if row else None
 
 
 def count_entries(tx: sqlite3.Connection, restore_id: str) -> int:

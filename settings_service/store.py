@@ -1,7 +1,7 @@
 """The settings of all owners: one transaction for each thing that can be asked of them.
 
-Whatever writes at once, from however many processes, the versions of an owner stay dense: a number is taken in the
-transaction that uses it, and such transactions never overlap.
+Whatever writes at once, from however many processes, no version number of an owner is given twice or left out: it is
+taken in the transaction that uses it, and such transactions never overlap.
 """
 
 import sqlite3

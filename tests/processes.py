@@ -1,6 +1,7 @@
 """The five real processes on free ports of 127.0.0.1, as an operator would start them; killed and restarted by name."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -8,41 +9,50 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from urllib.error import URLError
+
+import psutil
 
 ROOT = Path(__file__).parent.parent
 SERVICES = ("auth_service", "settings_service", "runs_service", "vault_service")
 SECRET = "a root secret for the journeys, of forty-odd characters"
 READY_SECONDS = 30.0
+BELOW_THE_EPHEMERAL = range(12_000, 32_000)
 
 
 class Stack:
-    """Starts with `start()`; `url` is the gateway's address. Logs of all processes go to `log`."""
+    """Starts with `start()`; `url` is the gateway's address. Logs of all processes go to `log`.
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    More `gateways` than one are called gateway, gateway-2 and so on: over the same file, each on a port of its own.
+    """
+
+    def __init__(self, folder: Path, gateways: int = 1, /, **environment: str) -> None:
         self.data, self.log = folder / "data", folder / "log.txt"
-        self.ports = dict(zip(("gateway", *SERVICES), free_ports(5), strict=True))
-        self.url = f"http://127.0.0.1:{self.ports['gateway']}"
+        self._gateways = ["gateway", *(f"gateway-{number}" for number in range(2, gateways + 1))]
+        names = (*self._gateways, *SERVICES)
+        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
+        self.url = self.url_of("gateway")
         addresses = {name: f"http://127.0.0.1:{port}" for name, port in self.ports.items()}
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("ANIMATIZE_")},
             "ANIMATIZE_WEB_DB_PATH": str(self.data),
             "ANIMATIZE_SECRET_KEY": SECRET,
-            "ANIMATIZE_GATEWAY_URL": self.url,
+            "ANIMATIZE_GATEWAY_URL": ",".join(map(self.url_of, self._gateways)),
             **{f"ANIMATIZE_{name.split('_')[0].upper()}_URL": addresses[name] for name in SERVICES},
             **environment,
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, *names: str) -> None:
-        """Start the named processes, or all; return when the gateway finds everything ready."""
+        """Start the named processes, or all; return when every gateway that runs finds everything ready."""
         for name in names or self.ports:
             listen = {"ANIMATIZE_LISTEN": f"127.0.0.1:{self.ports[name]}"}
             with self.log.open("ab") as log:
                 self._running[name] = subprocess.Popen(
-                    [sys.executable, "-m", name],
+                    [sys.executable, "-m", name.split("-")[0]],
                     cwd=ROOT,
                     env=self._environment | listen,
                     stdout=log,
@@ -67,12 +77,23 @@ class Stack:
         own = f"ANIMATIZE_{name.split('_', maxsplit=1)[0].upper()}_URL"
         return {key: value for key, value in self._environment.items() if key.startswith("ANIMATIZE_") and key != own}
 
+    def url_of(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.ports[name]}"
+
+    def is_running(self, name: str) -> bool:
+        return name in self._running and self._running[name].poll() is None
+
+    def limit_file_size(self, name: str, size: int) -> None:
+        """From now on the process can write no file beyond `size` bytes; `psutil.RLIM_INFINITY` takes that back."""
+        psutil.Process(self.process_id(name)).rlimit(psutil.RLIMIT_FSIZE, (size, psutil.RLIM_INFINITY))
+
     def process_id(self, name: str) -> int:
         return self._running[name].pid
 
     def wait_until_ready(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
-        while not answers(f"{self.url}/health/ready"):
+        gateways = [name for name in self._gateways if name in self._running] or ["gateway"]
+        while not all(answers(f"{self.url_of(name)}/health/ready") for name in gateways):
             dead = [name for name, process in self._running.items() if process.poll() is not None]
             if dead or time.monotonic() > deadline:
                 raise RuntimeError(f"not ready; ended: {dead}\n{self.log.read_text(errors='replace')[-4000:]}")
@@ -88,17 +109,24 @@ def answers(url: str) -> bool:
 
 
 def free_ports(number: int) -> Iterator[int]:
-    """Ports that nobody listens on at this moment; all are held open until all are found."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(number)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return iter([each.getsockname()[1] for each in sockets])
+    """Ports that nobody listens on at this moment, and that the system gives to no outgoing connection meanwhile."""
+    return islice(filter(_is_free, random.SystemRandom().sample(BELOW_THE_EPHEMERAL, 1000)), number)
+
+
+def peak_memory(process_id: int) -> int:
+    """The most bytes that a process has had resident so far. Linux only."""
+    status = Path(f"/proc/{process_id}/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) << 10
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as trial:
+        return trial.connect_ex(("127.0.0.1", port)) != 0
 
 
 @contextmanager
-def running(folder: Path, **environment: str) -> Iterator[Stack]:
-    stack = Stack(folder, **environment)
+def running(folder: Path, gateways: int = 1, /, **environment: str) -> Iterator[Stack]:
+    stack = Stack(folder, gateways, **environment)
     try:
         stack.start()
         yield stack

@@ -4,9 +4,12 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from chassis import staging
 from chassis.database import opened
 from chassis.secrets import root_secret
 from chassis.serving import DATABASE, service
+from vault_service.arrivals import prepare
+from vault_service.part import KeysPart
 from vault_service.routes import ENVIRONMENT, STORE, routes
 from vault_service.settings import Settings
 from vault_service.store import unlock
@@ -22,8 +25,9 @@ def create_app(settings: Settings) -> web.Application:
             app[DATABASE] = database
             yield
 
+    part = KeysPart(lambda: app[STORE].key)  # it is there once the vault is unlocked
     app = service(
-        routes(),
+        [*routes(), *staging.routes(DATABASE, part, prepare)],
         audience="vault",
         gateways=settings.gateway_url,
         max_body=settings.max_body_bytes,

@@ -1,11 +1,13 @@
 """What crosses the vault's wire."""
 
 from typing import Annotated, Literal
+from unicodedata import normalize
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 SHORTEST_KEY = 8  # characters
 LONGEST_KEY = 4096  # bytes of UTF-8
+SHORTEST_PASSPHRASE, LONGEST_PASSPHRASE = 8, 1024  # characters
 
 Source = Literal["profile", "environment"]
 
@@ -22,6 +24,14 @@ def _usable(given: SecretStr) -> SecretStr:
     return SecretStr(text)
 
 
+def _lasting(given: SecretStr) -> SecretStr:
+    """The passphrase in NFC, so that it is the same from every keyboard; white space belongs to it."""
+    text = normalize("NFC", given.get_secret_value())
+    if not SHORTEST_PASSPHRASE <= len(text) <= LONGEST_PASSPHRASE:
+        raise ValueError(f"a passphrase has {SHORTEST_PASSPHRASE} to {LONGEST_PASSPHRASE} characters")
+    return SecretStr(text)
+
+
 class NewKey(BaseModel):
     """A key to store."""
 
@@ -31,6 +41,18 @@ class NewKey(BaseModel):
         SecretStr,
         AfterValidator(_usable),
         Field(json_schema_extra={"minLength": SHORTEST_KEY, "maxLength": LONGEST_KEY}),
+    ]
+
+
+class BackupPassphrase(BaseModel):
+    """What a backup's keys are to be sealed under."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
+
+    passphrase: Annotated[
+        SecretStr,
+        AfterValidator(_lasting),
+        Field(json_schema_extra={"minLength": SHORTEST_PASSPHRASE, "maxLength": LONGEST_PASSPHRASE}),
     ]
 
 

@@ -1,6 +1,7 @@
-"""The vault's addresses. Only `/internal/keys` answers with a key, to workers alone."""
+"""The vault's addresses. Only `/internal/keys` answers with a key, to workers alone; in a backup they are sealed."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from aiohttp import web
 from pydantic import SecretStr
@@ -12,9 +13,11 @@ from chassis.peers import Scope, caller
 from chassis.problems import Problem
 from chassis.serving import Route
 from vault_service import catalogue, disclosure
+from vault_service.disclosure import ProfileKey
 from vault_service.models import (
     ApiKey,
     ApiKeys,
+    BackupPassphrase,
     CredentialStatus,
     Deleted,
     NewKey,
@@ -24,6 +27,8 @@ from vault_service.models import (
     StoredKey,
 )
 from vault_service.store import Outcome, Store, locked
+from vault_service.travelling import seal_all
+from vault_service.turns import in_turn
 
 STORE: web.AppKey[Store] = web.AppKey("store", Store)
 ENVIRONMENT: web.AppKey[Mapping[str, SecretStr]] = web.AppKey("environment", Mapping)
@@ -38,6 +43,7 @@ def routes() -> list[Route]:
         Route("GET", "/api/providers", list_providers, Scope.OWNER, answer=Providers),
         Route("GET", "/internal/keys/{provider}", read_plaintext_key, Scope.WORKER, answer=PlaintextKey),
         Route("GET", "/internal/backup", back_up, Scope.SYSTEM),
+        Route("POST", "/internal/backup", back_up_with_keys, Scope.SYSTEM, body=BackupPassphrase),
         Route("GET", "/internal/openapi", describe, Scope.SYSTEM),
     ]
 
@@ -68,14 +74,13 @@ async def list_providers(request: web.Request) -> web.Response:
     stored = await request.app[STORE].profile_keys(caller(request).owner)
     environment = request.app[ENVIRONMENT]
     usable = [each for each in catalogue.SUPPORTED if disclosure.available(stored.get(each), environment.get(each))]
-    statuses = [disclosure.status(each, stored.get(each), environment) for each in catalogue.SUPPORTED]
     return json_response(
         Providers(
             available_providers=usable,
             provider_count=len(usable),
             supported_providers=list(catalogue.SUPPORTED),
             providers=[Provider(**dict(row), available=row.id in usable) for row in catalogue.ROWS],
-            credential_status={each.provider: CredentialStatus(**dict(each)) for each in statuses},
+            credential_status={each.provider: CredentialStatus(**dict(each)) for each in _rows(stored, request)},
             defaults=catalogue.DEFAULTS,
         )
     )
@@ -95,8 +100,16 @@ async def read_plaintext_key(request: web.Request) -> web.Response:
 
 async def back_up(request: web.Request) -> web.Response:
     """The masked rows, one a line: few and small, so that they need no stream."""
-    lines = [write(row.model_dump()) + b"\n" for row in await _statuses(request)]
-    return web.Response(body=b"".join(lines), content_type="application/x-ndjson")
+    return _lines(await _statuses(request))
+
+
+async def back_up_with_keys(request: web.Request) -> web.Response:
+    """The keys that can be read, sealed under a passphrase, in the first line; then the masked rows."""
+    passphrase = (await read_json(request, BackupPassphrase)).passphrase
+    stored = await request.app[STORE].keys_to_travel(caller(request))
+    keys = {provider: found.api_key for provider, found in stored.items() if found.api_key is not None}
+    sealed = await in_turn(seal_all, keys, passphrase)
+    return _lines(_rows(stored, request), sealed)
 
 
 async def describe(_: web.Request) -> web.Response:
@@ -105,9 +118,17 @@ async def describe(_: web.Request) -> web.Response:
 
 
 async def _statuses(request: web.Request) -> list[ApiKey]:
-    stored = await request.app[STORE].profile_keys(caller(request).owner)
+    return _rows(await request.app[STORE].profile_keys(caller(request).owner), request)
+
+
+def _rows(stored: Mapping[str, ProfileKey], request: web.Request) -> list[ApiKey]:
     environment = request.app[ENVIRONMENT]
     return [disclosure.status(each, stored.get(each), environment) for each in catalogue.SUPPORTED]
+
+
+def _lines(rows: list[ApiKey], *first: dict[str, Any]) -> web.Response:
+    lines = [write(value) + b"\n" for value in (*first, *(row.model_dump() for row in rows))]
+    return web.Response(body=b"".join(lines), content_type="application/x-ndjson")
 
 
 def _no_key(provider: str, outcome: Outcome) -> Problem:

@@ -1,4 +1,6 @@
-"""Every SQL statement of the vault. Keys are sealed before they come near the file; each plaintext read is audited."""
+"""The vault's live keys and their audit, in SQL. Keys are sealed before they come near the file; each plaintext read is
+audited, and so is each key that leaves in a backup.
+"""
 
 import asyncio
 import secrets
@@ -29,6 +31,7 @@ class Outcome(StrEnum):
     ABSENT = "absent"
     UNREADABLE = "unreadable"
     LOCKED = "locked"
+    SEALED = "sealed"  # it went out in a backup, sealed under a passphrase that its owner chose
 
 
 @dataclass(frozen=True)
@@ -43,30 +46,50 @@ class Store:
     """The open vault. Made by `unlock`."""
 
     def __init__(self, database: Database, key: KeyEncryptionKey) -> None:
-        self._database, self._key = database, key
+        self._database, self.key = database, key
 
     async def profile_keys(self, owner: str) -> dict[str, ProfileKey]:
         """The owner's stored keys by provider, unreadable ones included."""
-        rows = await self._database.read(
-            lambda tx: tx.execute("SELECT * FROM api_keys WHERE owner = ?", (owner,)).fetchall()
-        )
-        return {row["provider"]: self._opened(row) for row in rows}
+        rows = await self._database.read(lambda tx: live_rows(tx, owner))
+        return {provider: self._profile_key(row) for provider, row in rows.items()}
+
+    async def keys_to_travel(self, caller: Caller) -> dict[str, ProfileKey]:
+        """As `profile_keys`, for a backup that carries the keys: each one that can be read is audited.
+
+        Raises Problem 503 where locked: the keys that the owner asks for are there, and would be missing.
+        """
+
+        def take(tx: sqlite3.Connection) -> dict[str, ProfileKey]:
+            refuse_if_locked(tx, self.key)
+            found = {provider: self._profile_key(row) for provider, row in live_rows(tx, caller.owner).items()}
+            for provider, profile_key in found.items():
+                if profile_key.api_key is not None:
+                    _audit(tx, caller, provider, "profile", Outcome.SEALED)
+            return found
+
+        return await self._database.write(take)
 
     async def keep_key(self, owner: str, provider: str, api_key: SecretStr) -> str:
-        """Seal and store a key in place of the one before; the time of it. Raises Problem 503 where locked."""
-        sealed = seal(self._key, owner, provider, api_key)
+        """Seal and store a key in place of the one before; the time of it. Raises Problem 503 where locked.
+
+        The key that is there already is not written again, and keeps its time.
+        """
+        sealed = seal(self.key, owner, provider, api_key)
 
         def keep(tx: sqlite3.Connection) -> str:
-            self._refuse_if_locked(tx)
-            now = _now()
+            refuse_if_locked(tx, self.key)
+            there = live_rows(tx, owner).get(provider)
+            if there is not None and opened(self.key, there) == api_key:
+                return str(there["updated_at"])
+            time = now()
             tx.execute(
                 "INSERT INTO api_keys (owner, provider, key_id, wrapped_key, ciphertext, created_at, updated_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (owner, provider) DO UPDATE SET key_id = excluded.key_id,"
                 " wrapped_key = excluded.wrapped_key, ciphertext = excluded.ciphertext,"
                 " updated_at = excluded.updated_at",
-                (owner, provider, sealed.key_id, sealed.wrapped_key, sealed.ciphertext, now, now),
+                (owner, provider, sealed.key_id, sealed.wrapped_key, sealed.ciphertext, time, time),
             )
-            return now
+            return time
 
         return await self._database.write(keep)
 
@@ -74,7 +97,7 @@ class Store:
         """Whether there was one. Raises Problem 503 where locked: the right secret could still open it."""
 
         def delete(tx: sqlite3.Connection) -> bool:
-            self._refuse_if_locked(tx)
+            refuse_if_locked(tx, self.key)
             return tx.execute("DELETE FROM api_keys WHERE owner = ? AND provider = ?", (owner, provider)).rowcount > 0
 
         return await self._database.write(delete)
@@ -85,35 +108,25 @@ class Store:
         def read(tx: sqlite3.Connection) -> Reading:
             reading = self._reading(tx, caller.owner, provider, environment)
             source = reading.found[1] if reading.found is not None else None
-            tx.execute(
-                "INSERT INTO key_reads (read_at, owner, session, provider, source, outcome) VALUES (?, ?, ?, ?, ?, ?)",
-                (_now(), caller.owner, caller.session, provider, source, reading.outcome),
-            )
+            _audit(tx, caller, provider, source, reading.outcome)
             return reading
 
         return await self._database.write(read)
 
+    async def refuse_if_locked(self) -> None:
+        """Raises Problem 503 where the vault was made with another secret than this process has."""
+        await self._database.read(lambda tx: refuse_if_locked(tx, self.key))
+
     def _reading(self, tx: sqlite3.Connection, owner: str, provider: str, environment: SecretStr | None) -> Reading:
-        row = tx.execute("SELECT * FROM api_keys WHERE owner = ? AND provider = ?", (owner, provider)).fetchone()
-        if found := effective(self._opened(row) if row is not None else None, environment):
+        row = live_rows(tx, owner).get(provider)
+        if found := effective(self._profile_key(row) if row is not None else None, environment):
             return Reading(Outcome.SERVED, found)
         if row is None:
             return Reading(Outcome.ABSENT)
-        return Reading(Outcome.LOCKED if self._locked(tx) else Outcome.UNREADABLE)
+        return Reading(Outcome.LOCKED if _locked(tx, self.key) else Outcome.UNREADABLE)
 
-    def _opened(self, row: sqlite3.Row) -> ProfileKey:
-        sealed = Sealed(row["key_id"], row["wrapped_key"], row["ciphertext"])
-        try:
-            return ProfileKey(unseal(self._key, row["owner"], row["provider"], sealed), row["updated_at"])
-        except Unreadable:
-            return ProfileKey(None, row["updated_at"])
-
-    def _locked(self, tx: sqlite3.Connection) -> bool:
-        return bool(tx.execute("SELECT fingerprint FROM vault").fetchone()["fingerprint"] != self._key.id)
-
-    def _refuse_if_locked(self, tx: sqlite3.Connection) -> None:
-        if self._locked(tx):
-            raise locked()
+    def _profile_key(self, row: sqlite3.Row) -> ProfileKey:
+        return ProfileKey(opened(self.key, row), row["updated_at"])
 
 
 async def unlock(database: Database, root: SecretStr) -> Store:
@@ -134,6 +147,26 @@ async def unlock(database: Database, root: SecretStr) -> Store:
     return Store(database, key)
 
 
+def live_rows(tx: sqlite3.Connection, owner: str) -> dict[str, sqlite3.Row]:
+    """The rows of the owner's stored keys by provider."""
+    return {row["provider"]: row for row in tx.execute("SELECT * FROM api_keys WHERE owner = ?", (owner,))}
+
+
+def opened(key: KeyEncryptionKey, row: sqlite3.Row) -> SecretStr | None:
+    """The provider key of a row, be it live, staged or kept for an undo; None where it cannot be read."""
+    try:
+        sealed = Sealed(row["key_id"], row["wrapped_key"], row["ciphertext"])
+        return unseal(key, row["owner"], row["provider"], sealed)
+    except Unreadable:
+        return None
+
+
+def refuse_if_locked(tx: sqlite3.Connection, key: KeyEncryptionKey) -> None:
+    """Raises Problem 503 where the vault was made with another key-encryption key."""
+    if _locked(tx, key):
+        raise locked()
+
+
 def locked() -> Problem:
     """The problem of a vault under another secret than its own."""
     return unavailable(
@@ -143,10 +176,21 @@ def locked() -> Problem:
     )
 
 
+def _locked(tx: sqlite3.Connection, key: KeyEncryptionKey) -> bool:
+    return bool(tx.execute("SELECT fingerprint FROM vault").fetchone()["fingerprint"] != key.id)
+
+
+def _audit(tx: sqlite3.Connection, caller: Caller, provider: str, source: Source | None, outcome: Outcome) -> None:
+    tx.execute(
+        "INSERT INTO key_reads (read_at, owner, session, provider, source, outcome) VALUES (?, ?, ?, ?, ?, ?)",
+        (now(), caller.owner, caller.session, provider, source, outcome),
+    )
+
+
 def _salt(tx: sqlite3.Connection) -> bytes:
     tx.execute(
         "INSERT INTO vault (only_row, salt, created_at) VALUES (1, ?, ?) ON CONFLICT DO NOTHING",
-        (secrets.token_bytes(SALT_BYTES), _now()),
+        (secrets.token_bytes(SALT_BYTES), now()),
     )
     return bytes(tx.execute("SELECT salt FROM vault").fetchone()["salt"])
 
@@ -157,5 +201,5 @@ def _fingerprint(tx: sqlite3.Connection, own: str) -> str:
     return str(tx.execute("SELECT fingerprint FROM vault").fetchone()["fingerprint"])
 
 
-def _now() -> str:
+def now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")

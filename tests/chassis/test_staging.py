@@ -5,6 +5,7 @@ import itertools
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +17,27 @@ from chassis import staging, uploads
 from chassis.database import opened
 from chassis.peers import Scope, Signer
 from chassis.serving import DATABASE, service
-from chassis.staging import Counts, Mode, Outcome, Refusal, Restore
+from chassis.staging import KEPT_DAYS, Counts, Mode, Outcome, Refusal, Restore, Undone
 from chassis.uploads import Item, encode_end, encode_item
 from tests.support import Asker
 
 SCHEMA = """
 CREATE TABLE restores (
     restore_id TEXT PRIMARY KEY, owner TEXT NOT NULL, mode TEXT NOT NULL, state TEXT NOT NULL, answer TEXT,
-    changed_at TEXT NOT NULL
+    changed_at TEXT NOT NULL, parts TEXT NOT NULL DEFAULT '[]', undoes TEXT, kept INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE things (owner TEXT, name TEXT, PRIMARY KEY (owner, name)) STRICT;
+CREATE TABLE added (restore_id TEXT, name TEXT, PRIMARY KEY (restore_id, name)) STRICT;
 CREATE TABLE staged (restore_id TEXT, position INTEGER, name TEXT, PRIMARY KEY (restore_id, position)) STRICT;
 """
 
 
 class Things:
-    """Restores names; refuses what is no text."""
+    """Restores names; refuses what is no text. Keeps, for an undo, which names a restore added."""
 
     def __init__(self) -> None:
         self.modes: list[Mode] = []
+        self.parts: list[frozenset[str]] = []
 
     def stage(self, tx: sqlite3.Connection, restore: Restore, items: Sequence[Item]) -> list[Refusal]:
         good = [item for item in items if isinstance(item.value, str)]
@@ -49,7 +52,13 @@ class Things:
 
     def apply(self, tx: sqlite3.Connection, restore: Restore) -> Outcome:
         self.modes.append(restore.mode)
+        self.parts.append(restore.parts)
         outcome = self._outcome(tx, restore)
+        tx.execute(
+            "INSERT INTO added SELECT restore_id, name FROM staged WHERE restore_id = ?"
+            " AND name NOT IN (SELECT name FROM things WHERE owner = ?)",
+            (restore.id, restore.owner),
+        )
         tx.execute(
             "INSERT INTO things SELECT ?, name FROM staged WHERE restore_id = ? ON CONFLICT DO NOTHING",
             (restore.owner, restore.id),
@@ -59,11 +68,24 @@ class Things:
     def discard(self, tx: sqlite3.Connection, restore: Restore) -> None:
         tx.execute("DELETE FROM staged WHERE restore_id = ?", (restore.id,))
 
+    def plan_undo(self, tx: sqlite3.Connection, undo: Restore) -> Undone:
+        kept = tx.execute("SELECT count(*) FROM added WHERE restore_id = ?", (undo.undoes,)).fetchone()[0]
+        return Undone({"things": kept}, {"things": 0})
+
+    def undo(self, tx: sqlite3.Connection, undo: Restore) -> Undone:
+        undone = self.plan_undo(tx, undo)
+        tx.execute("DELETE FROM things WHERE name IN (SELECT name FROM added WHERE restore_id = ?)", (undo.undoes,))
+        self.forget(tx, undo.undoes or "")
+        return undone
+
+    def forget(self, tx: sqlite3.Connection, restore_id: str) -> None:
+        tx.execute("DELETE FROM added WHERE restore_id = ?", (restore_id,))
+
     def _outcome(self, tx: sqlite3.Connection, restore: Restore) -> Outcome:
         staged = {row[0] for row in tx.execute("SELECT name FROM staged WHERE restore_id = ?", (restore.id,))}
         there = {row[0] for row in tx.execute("SELECT name FROM things WHERE owner = ?", (restore.owner,))}
         counts: Counts = {"added": len(staged - there), "changed": 0, "unchanged": len(staged & there)}
-        return Outcome({"things": counts}, {"things": len(staged)})
+        return Outcome({"things": counts}, {"things": len(staged)}, {"things": 0})
 
 
 @pytest.fixture
@@ -128,6 +150,7 @@ async def test_staging_tells_the_plan_and_changes_nothing(asker: Asker, tmp_path
     assert answer == {
         "plan": {"things": {"added": 2, "changed": 0, "unchanged": 0, "refused": 2}},
         "restored": {"things": 2},
+        "removed": {"things": 0},
         "warnings": [
             {"pointer": "/things/1", "message": "is no name"},
             {"pointer": "/things/3", "message": "is no name"},
@@ -310,6 +333,77 @@ async def test_the_mode_of_the_staging_is_the_mode_of_the_commit(asker: Asker, p
     await commit(asker)
     assert part.modes == [Mode.REPLACE, Mode.REPLACE]
     assert (await told(asker, "PUT", "/internal/restores/r2?mode=both", data=upload("a")))[0] == 400
+
+
+async def undo(asker: Asker, name: str = "u1", of: str = "r1", **rest: Any) -> tuple[int, Any]:
+    path = f"/internal/restores/{name}?mode=undo&undoes={of}"
+    return await told(asker, "PUT", path, data=encode_end(0), **rest)
+
+
+async def test_what_a_restore_added_goes_with_its_undo_and_only_once(asker: Asker, tmp_path: Path) -> None:
+    await stage(asker, "old", name="r0")
+    await commit(asker, "r0")
+    await stage(asker, "old", "new")
+    await commit(asker)
+    expected = {"undone": {"things": 1}, "stayed": {"things": 0}}
+    assert await undo(asker) == (200, expected)
+    assert len(rows(tmp_path, "things")) == 2, "staging an undo changes nothing"
+    assert [await commit(asker, "u1") for _ in range(2)] == [(200, expected)] * 2
+    assert [name for _, name in rows(tmp_path, "things")] == ["old"]
+    assert rows(tmp_path, "added") == []
+    status, problem = await undo(asker, "u2")
+    assert (status, problem["code"]) == (409, "undo_closed")
+
+
+async def test_an_undo_that_was_aborted_can_be_tried_again(asker: Asker, tmp_path: Path) -> None:
+    await stage(asker, "a")
+    await commit(asker)
+    await undo(asker)
+    assert (await abort(asker, "u1"))[0] == 200
+    assert len(rows(tmp_path, "things")) == 1
+    assert (await undo(asker, "u2"))[0] == (await commit(asker, "u2"))[0] == 200
+    assert rows(tmp_path, "things") == []
+
+
+async def test_the_next_commit_of_the_same_owner_closes_the_undo_of_the_one_before(asker: Asker) -> None:
+    await stage(asker, "a")
+    await commit(asker)
+    await stage(asker, "b", name="other", owner="guest:b")
+    await commit(asker, "other", owner="guest:b")
+    assert (await undo(asker))[0] == 200, "another owner's restore closes nothing"
+    await stage(asker, "c", name="r2")
+    await commit(asker, "r2")
+    assert (await undo(asker, "u2"))[1]["code"] == "undo_closed"
+    assert (await undo(asker, "u3", "r2"))[0] == 200
+
+
+@pytest.mark.parametrize("of", ["never", "staged", "foreign"])
+async def test_only_what_this_owner_has_in_place_can_be_undone(asker: Asker, of: str) -> None:
+    await stage(asker, "a", name="staged")
+    await stage(asker, "a", name="foreign", owner="guest:b")
+    await commit(asker, "foreign", owner="guest:b")
+    assert (await undo(asker, of=of))[1]["code"] == "undo_closed"
+
+
+async def test_what_nobody_undid_in_time_is_dropped_by_the_next_staging_of_anyone(asker: Asker, tmp_path: Path) -> None:
+    await stage(asker, "a")
+    await commit(asker)
+    with sqlite3.connect(tmp_path / "toy.db") as tx:
+        tx.execute("UPDATE restores SET changed_at = ?", ((datetime.now(UTC) - timedelta(KEPT_DAYS, 1)).isoformat(),))
+    await stage(asker, "b", name="r2", owner="guest:b")
+    assert rows(tmp_path, "added") == []
+    assert (await undo(asker))[1]["code"] == "undo_closed"
+
+
+async def test_an_undo_and_nothing_else_says_what_it_undoes(asker: Asker) -> None:
+    for query in ("mode=undo", "mode=merge&undoes=r1", "undoes=r1"):
+        assert (await told(asker, "PUT", f"/internal/restores/u1?{query}", data=encode_end(0)))[0] == 400
+
+
+async def test_the_parts_that_the_document_carries_are_known_at_the_commit(asker: Asker, part: Things) -> None:
+    await stage(asker, body=encode_item("/0", "thing", "a") + encode_end(1, ["things", "others"]))
+    await commit(asker)
+    assert part.parts == [{"things", "others"}]
 
 
 async def test_an_empty_upload_is_whole(asker: Asker) -> None:

@@ -4,9 +4,10 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from aiohttp import ClientConnectionError
@@ -15,6 +16,27 @@ from chassis.peers import Scope
 from chassis.uploads import encode_end, encode_item
 from tests.contract.conftest import Service, Start
 from tests.contract.shape import problem
+
+PASSPHRASE = "zażółć gęślą jaźń"
+SEALED = {
+    "kdf": {
+        "algorithm": "argon2id",
+        "version": 19,
+        "salt": "6m4M8n//IdUVIgLy9GiXkA==",
+        "passes": 2,
+        "memory_kib": 19456,
+        "parallelism": 1,
+    },
+    "cipher": "xchacha20-poly1305",
+    "nonce": "RwaHx7VMPGpR79r9E4/O62Ld8BYI8pu5",
+    "providers": ["runway"],
+    "ciphertext": (
+        "mNY1AJM2rcM0/8lc6rEdYSqBq7LedPghpNIFceq4FlksRwo7uoiDGoDfjVM2Ro7E66yKexvDsAkuh17mbYXh3LfwEwM3pXo0q1qP"
+        "FjzgQcOTP1d3Bd+FyxQMPT3aDUwFuOfXJFSTkrysSNFDpC9iVQ8qOHPQzMFmzvteg5OCtDYsVcdqUwlzvCc+bbovqEyRQXR6MnGe"
+        "yrkrVos1GAOY0zLU+3eY+HsYZmS1jVjI+rSiMGRLragu3ZVGmPWz6ifzziAdLO+Aqev3eWfBSKIh9uFdrefjO+yCXYj8MBWUhwWq"
+        "eyTfqwLmHiClDkvz7VDAFQoyoFMy3X5JcdxsoljREwNzSD2qArRi6d+AWxZvo40="
+    ),
+}
 
 RUNS = [
     {
@@ -38,6 +60,8 @@ class Sample:
     good: list[tuple[str, str, Any]]
     bad: tuple[str, str, Any]
     live: str
+    kinds: tuple[str, ...]
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 SAMPLES = {
@@ -46,12 +70,22 @@ SAMPLES = {
         [("/settings", "settings", {"theme": {"accent": "teal"}, "unknown": {"kept": True}})],
         ("/settings", "settings", 7),
         "/api/settings",
+        ("settings", "settings_patch", "history"),
     ),
     "runs": Sample(
         "runs",
         [(f"/runs/{number}", "run", run) for number, run in enumerate(RUNS)],
         ("/runs/99", "run", 7),
         "/api/runs",
+        ("run",),
+    ),
+    "vault": Sample(
+        "api_keys",
+        [("/sealed_api_keys", "sealed_api_keys", SEALED)],
+        ("/keys", "key", 7),
+        "/api/settings/api-keys",
+        ("key",),
+        {"Animatize-Backup-Passphrase": quote(PASSPHRASE)},
     ),
 }
 
@@ -67,8 +101,13 @@ class Restoring:
         return await self.send(id_, upload(items), owner=owner, **query)
 
     async def send(self, id_: str, data: Any, *, owner: str = "guest:a", **query: str) -> Any:
-        path = f"/internal/restores/{id_}"
-        return await self.service.ask.put(path, owner=owner, scope=Scope.SYSTEM, data=data, params=query)
+        path, headers = f"/internal/restores/{id_}", self.sample.headers
+        return await self.service.ask.put(
+            path, owner=owner, scope=Scope.SYSTEM, data=data, params=query, headers=headers
+        )
+
+    async def stage_undo(self, id_: str, of: str, *, owner: str = "guest:a") -> Any:
+        return await self.send(id_, encode_end(0), owner=owner, mode="undo", undoes=of)
 
     async def step(self, id_: str, name: str, *, owner: str = "guest:a") -> Any:
         return await self.service.ask.post(f"/internal/restores/{id_}/{name}", owner=owner, scope=Scope.SYSTEM)
@@ -208,7 +247,7 @@ async def test_of_an_abort_and_a_commit_at_once_one_wins(restoring: Restoring, s
 
 def settled(live: dict[str, Any]) -> Any:
     """The part of a live state that does not depend on when it was first asked for."""
-    return live.get("settings", live.get("runs"))
+    return next(live[name] for name in ("settings", "runs", "api_keys") if name in live)
 
 
 async def refuse_cut_uploads(restoring: Restoring, cuts: dict[str, bytes]) -> None:
@@ -325,7 +364,7 @@ async def test_no_value_at_all_brings_staging_down(restoring: Restoring) -> None
         {"theme": 7},
         [{}],
     )
-    kinds = ("settings", "settings_patch", "history") if restoring.service.name == "settings" else ("run",)
+    kinds = restoring.sample.kinds
     items = [(f"/{number}", kind, value) for number, value in enumerate(values) for kind in kinds]
     staged = await told(await restoring.stage("one", items))
     assert staged["warning_count"] == sum(counts["refused"] for counts in staged["plan"].values()) > 0
@@ -348,6 +387,51 @@ async def test_another_owner_neither_sees_nor_moves_a_restore(restoring: Restori
     await problem(await restoring.stage("one", owner="guest:b"), 404, "unknown_restore")
     await told(await restoring.step("one", "commit"))
     assert await restoring.live("guest:b") == before
+
+
+async def test_replacing_by_an_empty_part_leaves_nothing_of_it_but_what_has_to_be(restoring: Restoring) -> None:
+    await told(await restoring.stage("one"))
+    await told(await restoring.step("one", "commit"))
+    part = "history" if restoring.sample.part == "settings" else restoring.sample.part
+    staged = await told(await restoring.send("two", encode_end(0, [part]), mode="replace"))
+    committed = await told(await restoring.step("two", "commit"))
+    assert staged["removed"][part] == committed["removed"][part] == 1 + 2 * (part == "runs")
+    untouched = await told(await restoring.send("three", encode_end(0), mode="replace"))
+    assert not any(untouched["removed"].values())
+
+
+async def test_an_undo_gives_back_what_was_there_before(restoring: Restoring) -> None:
+    before = await restoring.live()
+    await told(await restoring.stage("one"))
+    await told(await restoring.step("one", "commit"))
+    between = await restoring.live()
+    staged = await told(await restoring.stage_undo("undo", "one"))
+    assert await restoring.live() == between
+    undone = await told(await restoring.step("undo", "commit"))
+    assert undone == staged
+    assert undone["undone"][restoring.sample.part] == len(restoring.sample.good)
+    assert not any(undone["stayed"].values())
+    after = await restoring.live()
+    assert settled(after) == settled(before)
+    assert await told(await restoring.step("undo", "commit")) == undone
+    assert await restoring.live() == after
+    await problem(await restoring.stage_undo("again", "one"), 409, "undo_closed")
+
+
+async def test_an_undo_that_is_aborted_changes_nothing(restoring: Restoring) -> None:
+    await told(await restoring.stage("one"))
+    await told(await restoring.step("one", "commit"))
+    between = await restoring.live()
+    await told(await restoring.stage_undo("undo", "one"))
+    await told(await restoring.step("undo", "abort"))
+    assert await restoring.live() == between
+    await told(await restoring.stage_undo("second", "one"))
+
+
+async def test_only_the_owner_of_a_restore_can_undo_it(restoring: Restoring) -> None:
+    await told(await restoring.stage("one"))
+    await told(await restoring.step("one", "commit"))
+    await problem(await restoring.stage_undo("undo", "one", owner="guest:b"), 409, "undo_closed")
 
 
 async def test_what_is_staged_and_what_is_committed_outlive_a_restart(restoring: Restoring, start: Start) -> None:

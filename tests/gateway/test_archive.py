@@ -18,7 +18,7 @@ def read(document: bytes, size: int = 4096) -> tuple[list[Found], list[Any]]:
     for start in range(0, len(document), size):
         found += reader.feed(document[start : start + size])
     found += reader.close()
-    return found, reader.warnings
+    return found, [{"pointer": each.pointer, "message": each.message} for each in reader.refusals.first]
 
 
 def values(found: list[Found], kind: str) -> list[Any]:
@@ -75,6 +75,62 @@ def test_pointers_lead_to_the_place_in_the_document() -> None:
 def test_what_cannot_be_used_is_named_with_its_place(document: Any, pointer: str) -> None:
     _, warnings = read(json.dumps(document).encode())
     assert [warning["pointer"] for warning in warnings] == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("document", "carried"),
+    [
+        ({"runs": []}, {"runs"}),
+        ([], {"runs"}),
+        ({RUNS_KEY: "[]"}, {"runs"}),
+        ({"history": []}, {"history"}),
+        ({"settings": {"settings": {}, "version": 1}}, {"settings"}),
+        ({"settings": {}}, set()),
+        ({"settings": None, "runs": None}, set()),
+        ({"settings": {"theme": {}}, "runs": [{}]}, {"settings", "runs"}),
+        ({"sealed_api_keys": {"providers": []}}, set()),
+    ],
+)
+def test_a_part_is_carried_if_only_as_an_empty_list(document: Any, carried: set[str]) -> None:
+    reader = Reader()
+    for step in (reader.feed(json.dumps(document).encode()), reader.close()):
+        list(step)
+    assert reader.carried == carried
+
+
+def test_sealed_keys_are_handed_on_only_where_a_passphrase_is_given() -> None:
+    sealed = {"providers": ["veo", "runway"], "ciphertext": "x"}
+    rows = [{"provider": name, "configured": True, "source": "profile"} for name in ("veo", "runway", "pika")]
+    text = json.dumps({"sealed_api_keys": sealed, "api_credentials": rows}).encode()
+    closed, opened = Reader(), Reader(opens_keys=True)
+    assert [*closed.feed(text), *closed.close()] == []
+    assert [each.pointer for each in closed.refusals.first] == [
+        "/api_credentials/2",
+        "/sealed_api_keys/providers/0",
+        "/sealed_api_keys/providers/1",
+    ]
+    found = [*opened.feed(text), *opened.close()]
+    assert found == [Found("sealed_api_keys", "/sealed_api_keys", sealed)]
+    assert [each.pointer for each in opened.refusals.first] == ["/api_credentials/2"]
+    assert opened.carried == {"api_keys"}
+
+
+def test_a_key_of_the_other_servers_environment_is_nobodys_to_enter() -> None:
+    rows = [{"provider": "veo", "configured": True, "source": "environment"}]
+    assert read(json.dumps({"api_credentials": rows}).encode()) == ([], [])
+
+
+def test_a_passphrase_for_a_document_without_sealed_keys_is_told_of() -> None:
+    reader = Reader(opens_keys=True)
+    assert len([*reader.feed(b'{"runs": [{}]}'), *reader.close()]) == 1
+    assert "no sealed keys" in reader.refusals.first[0].message
+
+
+def test_warnings_take_no_more_room_than_is_told() -> None:
+    reader = Reader()
+    text = b'{"runs": [' + b",".join(b'{"a":1,"a":2}' for _ in range(5000)) + b"]}"
+    assert [*reader.feed(text), *reader.close()] == []
+    assert (len(reader.refusals.first), reader.refusals.counts["runs"]) == (100, 5000)
 
 
 @pytest.mark.parametrize("document", [b'"[{"', b'"\\"\\\\\\"'])

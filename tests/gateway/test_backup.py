@@ -24,6 +24,10 @@ class FakeJournal:
         self.looks += 1
         return str(min(self.looks, 2 * self.unrest))
 
+    @asynccontextmanager
+    async def one_backup(self, _owner: str) -> AsyncIterator[None]:
+        yield
+
     async def commit_under_way(self, _owner: str) -> bool:
         self.committing -= 1
         return self.committing >= 0
@@ -34,7 +38,7 @@ class FakeKeeper:
         self.lines, self.opened, self.closed = lines, 0, 0
 
     @asynccontextmanager
-    async def hand_out(self, _owner: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def hand_out(self, _owner: str, _passphrase: Any = None) -> AsyncIterator[AsyncIterator[bytes]]:
         async def lines() -> AsyncIterator[bytes]:
             for line in self.lines:
                 yield line

@@ -9,17 +9,14 @@ import pytest
 
 from chassis.database import Database, opened
 from chassis.problems import Problem
-from gateway.journal import Journal, Operation, Stage
+from gateway.journal import Journal
+from gateway.operations import Kind, Stage
 
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
     async with opened(tmp_path / "gateway.db", "gateway") as database:
         yield database
-
-
-def at(operation: Operation, stage: Stage) -> Operation:
-    return Operation(operation.id, operation.owner, operation.mode, stage)
 
 
 async def let_leases_lapse(database: Database) -> None:
@@ -31,41 +28,40 @@ async def let_leases_lapse(database: Database) -> None:
 
 async def test_one_operation_an_owner_at_a_time(database: Database) -> None:
     journal = Journal(database)
-    first = await journal.begin("guest:a", "restore", "merge")
+    first = await journal.begin("guest:a", Kind.RESTORE, "merge")
     with pytest.raises(Problem) as refused:
-        await Journal(database).begin("guest:a", "restore", "merge")
+        await Journal(database).begin("guest:a", Kind.RESTORE, "merge")
     assert refused.value.status == 409
-    await journal.begin("guest:b", "restore", "merge")
+    await journal.begin("guest:b", Kind.RESTORE, "merge")
     assert await journal.move(first, Stage.ABORTING)
-    assert await journal.move(at(first, Stage.ABORTING), Stage.ABORTED)
-    await journal.begin("guest:a", "restore", "merge")
+    assert await journal.move(first.at(Stage.ABORTING), Stage.ABORTED)
+    await journal.begin("guest:a", Kind.RESTORE, "merge")
 
 
 async def test_decision_and_abort_exclude_each_other(database: Database) -> None:
     for _ in range(20):
         journal, other = Journal(database), Journal(database)
-        operation = await journal.begin("guest:a", "restore", "merge")
+        operation = await journal.begin("guest:a", Kind.RESTORE, "merge")
         won = await asyncio.gather(journal.move(operation, Stage.COMMITTING), other.move(operation, Stage.ABORTING))
         assert sorted(won) == [False, True]
         stage = Stage.COMMITTING if won[0] else Stage.ABORTING
-        assert await journal.move(at(operation, stage), Stage.DONE)
+        assert await journal.move(operation.at(stage), Stage.DONE)
 
 
 async def test_only_a_lapsed_lease_is_taken_over_and_only_once(database: Database) -> None:
     journal, others = Journal(database), [Journal(database) for _ in range(5)]
-    operation = await journal.begin("guest:a", "restore", "merge")
+    operation = await journal.begin("guest:a", Kind.RESTORE, "merge")
     assert await others[0].take_lapsed() is None
     await let_leases_lapse(database)
     taken = await asyncio.gather(*(other.take_lapsed() for other in others))
     assert [each for each in taken if each] == [operation]
-    assert not await journal.renew(operation)
 
 
 async def test_a_finished_operation_is_left_alone(database: Database) -> None:
     journal = Journal(database)
-    operation = await journal.begin("guest:a", "restore", "merge")
+    operation = await journal.begin("guest:a", Kind.RESTORE, "merge")
     await journal.move(operation, Stage.COMMITTING)
-    await journal.move(at(operation, Stage.COMMITTING), Stage.DONE, {"restored_runs": 1})
+    await journal.move(operation.at(Stage.COMMITTING), Stage.DONE, {"restored_runs": 1})
     await let_leases_lapse(database)
     assert await journal.take_lapsed() is None
     assert not await journal.commit_under_way("guest:a")

@@ -9,9 +9,13 @@ import pytest
 
 from chassis.database import Database, opened
 from chassis.problems import Problem, unavailable
-from gateway.journal import Journal, Stage
-from gateway.restore import restore, settle
+from chassis.uploads import BLANK, encode_end, encode_item
+from gateway.idempotency import Fingerprint
+from gateway.journal import Journal
+from gateway.operations import Operation, Stage
+from gateway.restore import Order, restore, settle
 from gateway.services import Services
+from gateway.undo import undo
 
 OWNER = "guest:a"
 COUNTS = {"added": 1, "changed": 0, "unchanged": 0, "refused": 0}
@@ -20,45 +24,60 @@ COUNTS = {"added": 1, "changed": 0, "unchanged": 0, "refused": 0}
 class FakeKeeper:
     """Remembers what it was told; fails at the verbs in `failing`."""
 
-    def __init__(self, *parts: str) -> None:
-        self.parts, self.failing = parts, set[str]()
+    def __init__(self, name: str, *parts: str) -> None:
+        self.name, self.parts, self.failing = name, parts, set[str]()
         self.told: list[str] = []
+        self.lines: list[bytes] = []
 
-    async def stage(self, _id: str, _owner: str, _mode: str, lines: AsyncIterable[bytes]) -> dict[str, Any]:
-        self._take("stage")
-        async for _ in lines:
-            pass
+    async def stage(self, operation: Operation, lines: AsyncIterable[bytes], _passphrase: Any = None) -> dict[str, Any]:
+        self._take("undo" if operation.undoes else "stage")
+        self.lines = [line async for line in lines if line != BLANK]
         return self._answer()
 
-    async def commit(self, _id: str, _owner: str) -> dict[str, Any]:
+    async def commit(self, _operation: Operation) -> dict[str, Any]:
         self._take("commit")
         return self._answer()
 
-    async def abort(self, _id: str, _owner: str) -> None:
+    async def abort(self, _operation: Operation) -> None:
         self._take("abort")
 
-    async def call(self, *_: Any) -> dict[str, Any]:
-        return {"version": 1}
+    async def profile(self, _owner: str, known: Any = None) -> dict[str, Any]:
+        self._take("profile")
+        return {"settings": {}, "version": known["version"] if known else 1, "created_at": "", "updated_at": ""}
 
     def _take(self, verb: str) -> None:
         if verb in self.failing:
             raise unavailable("service_unavailable", "It does not answer.")
-        self.told.append(verb)
+        self.told += [verb] if verb != "profile" else []
 
     def _answer(self) -> dict[str, Any]:
-        restored = dict.fromkeys(self.parts, 1)
-        return {"plan": dict.fromkeys(self.parts, COUNTS), "restored": restored, "warnings": [], "warning_count": 0}
+        one, none = dict.fromkeys(self.parts, 1), dict.fromkeys(self.parts, 0)
+        plan = dict.fromkeys(self.parts, COUNTS)
+        told = {"plan": plan, "restored": one, "removed": none, "warnings": [], "warning_count": 0}
+        return told | {"undone": one, "stayed": none}
 
 
 class Peers:
-    """Two of them, as `Services` has them."""
+    """Three of them, as `Services` has them."""
 
     def __init__(self) -> None:
-        self.settings, self.runs = FakeKeeper("settings", "history"), FakeKeeper("runs")
+        self.settings, self.runs = FakeKeeper("settings", "settings", "history"), FakeKeeper("runs", "runs")
+        self.vault = FakeKeeper("vault", "api_keys")
+
+    def keeper(self, name: str) -> FakeKeeper:
+        found: FakeKeeper = getattr(self, name)
+        return found
+
+    def taking_part(self, operation: Operation) -> list[FakeKeeper]:
+        return [self.keeper(name) for name in ("settings", "runs", "vault") if name in operation.participants]
 
     @property
     def services(self) -> Services:
         return cast("Services", self)
+
+
+def order(name: str | None = None, mode: str = "merge", *, dry_run: bool = False) -> Order:
+    return Order(OWNER, mode, Fingerprint([b"key"], mode), dry_run=dry_run, name=name)
 
 
 @pytest.fixture
@@ -68,18 +87,23 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 
 async def document() -> AsyncIterator[bytes]:
-    yield b'{"runs": [{"run_id": "a"}]}'
+    yield b'{"runs": [{"run_id": "a"}], "settings": {"theme": {}}}'
+
+
+async def _pieces(*pieces: bytes) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
 
 
 async def stage_of(database: Database) -> str:
-    query = "SELECT stage FROM operations"
+    query = "SELECT stage FROM operations ORDER BY rowid DESC"
     return str(await database.read(lambda tx: tx.execute(query).fetchone()["stage"]))
 
 
 async def test_a_whole_restore_is_staged_everywhere_before_it_is_committed_anywhere(database: Database) -> None:
     peers = Peers()
-    answer = await restore(document(), OWNER, "merge", peers.services, Journal(database))
-    assert (answer["restored_runs"], answer["settings"]) == (1, {"version": 1})
+    answer = await restore(document(), order(), peers.services, Journal(database))
+    assert (answer["restored_runs"], answer["settings"]["version"]) == (1, 1)
     assert peers.settings.told == peers.runs.told == ["stage", "commit"]
     assert await stage_of(database) == Stage.DONE
 
@@ -89,7 +113,7 @@ async def test_a_service_that_cannot_stage_aborts_all_and_commits_none(database:
     peers = Peers()
     getattr(peers, failing).failing = {"stage"}
     with pytest.raises(Problem, match="does not answer"):
-        await restore(document(), OWNER, "merge", peers.services, Journal(database))
+        await restore(document(), order(), peers.services, Journal(database))
     assert "commit" not in peers.settings.told + peers.runs.told
     assert peers.settings.told[-1] == peers.runs.told[-1] == "abort"
     assert await stage_of(database) == Stage.ABORTED
@@ -97,11 +121,11 @@ async def test_a_service_that_cannot_stage_aborts_all_and_commits_none(database:
 
 async def test_a_document_that_breaks_half_way_aborts_all(database: Database) -> None:
     async def broken() -> AsyncIterator[bytes]:
-        yield b'{"runs": [{"run_id": "a"}, '
+        yield b'{"settings": {"theme": {}}, "runs": [{"run_id": "a"}, '
 
     peers = Peers()
     with pytest.raises(Problem, match="cut short"):
-        await restore(broken(), OWNER, "merge", peers.services, Journal(database))
+        await restore(broken(), order(), peers.services, Journal(database))
     assert peers.settings.told[-1] == peers.runs.told[-1] == "abort"
     assert await stage_of(database) == Stage.ABORTED
 
@@ -110,42 +134,139 @@ async def test_an_upload_that_stalls_is_given_up_and_lets_the_next_one_in(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def stalled() -> AsyncIterator[bytes]:
-        yield b'{"runs": [{"run_id": "a"}, '
+        yield b'{"settings": {"theme": {}}, "runs": [{"run_id": "a"}, '
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("gateway.restore.STALL_SECONDS", 0.05)
+    monkeypatch.setattr("gateway.distribution.STALL_SECONDS", 0.05)
     peers, journal = Peers(), Journal(database)
     with pytest.raises(Problem) as problem:
-        await restore(stalled(), OWNER, "merge", peers.services, journal)
+        await restore(stalled(), order(), peers.services, journal)
     assert problem.value.code == "stalled"
     assert peers.settings.told[-1] == peers.runs.told[-1] == "abort"
-    assert (await restore(document(), OWNER, "merge", peers.services, journal))["restored_runs"] == 1
+    assert (await restore(document(), order(), peers.services, journal))["restored_runs"] == 1
 
 
-async def test_a_service_hears_of_a_restore_at_once_even_if_its_first_item_comes_late(database: Database) -> None:
+async def test_a_service_hears_of_a_restore_with_its_first_item_and_of_the_rest_as_it_comes(database: Database) -> None:
     heard = asyncio.Event()
 
     async def late() -> AsyncIterator[bytes]:
+        yield b'{"settings": {"theme": {}}, "runs": ['
         async with asyncio.timeout(5):
             await heard.wait()
-        yield b'[{"run_id": "a"}]'
+        yield b'{"run_id": "a"}]}'
 
     class Listening(FakeKeeper):
-        async def stage(self, _id: str, _owner: str, _mode: str, lines: AsyncIterable[bytes]) -> dict[str, Any]:
-            async for _ in lines:
-                heard.set()
+        async def stage(self, _operation: Operation, lines: AsyncIterable[bytes], _: Any = None) -> dict[str, Any]:
+            async for line in lines:
+                if line == BLANK:
+                    heard.set()
             return self._answer()
 
     peers = Peers()
-    peers.settings = Listening("settings", "history")
-    assert (await restore(late(), OWNER, "merge", peers.services, Journal(database)))["restored_runs"] == 1
+    peers.settings = Listening("settings", "settings", "history")
+    assert (await restore(late(), order(), peers.services, Journal(database)))["restored_runs"] == 1
+
+
+async def test_a_service_for_which_the_document_has_nothing_is_not_asked_and_may_be_away(database: Database) -> None:
+    peers = Peers()
+    peers.runs.failing = peers.vault.failing = {"stage", "commit", "abort"}
+    only_settings = _pieces(b'{"settings": {"theme": {}}}')
+    answer = await restore(only_settings, order(), peers.services, Journal(database))
+    assert answer["plan"]["settings"] == COUNTS
+    assert answer["plan"]["runs"] == {"added": 0, "changed": 0, "unchanged": 0, "refused": 0}
+    assert await stage_of(database) == Stage.DONE
+
+
+async def test_each_service_is_told_which_parts_the_document_carries_even_if_they_are_empty(database: Database) -> None:
+    peers = Peers()
+    document = _pieces(b'{"runs": [], "history": [], "settings": {"settings": {}}}')
+    await restore(document, order(mode="replace"), peers.services, Journal(database))
+    assert peers.runs.lines == [encode_end(0, ["runs"])]
+    assert peers.settings.lines[-1] == encode_end(1, ["history", "settings"])
+
+
+async def test_a_dry_run_ends_with_an_abort_and_gives_the_plan(database: Database) -> None:
+    peers = Peers()
+    answer = await restore(document(), order(dry_run=True), peers.services, Journal(database))
+    assert peers.settings.told == peers.runs.told == ["stage", "abort"]
+    assert (answer["plan"]["runs"], answer["restored_runs"], answer["restored_at"]) == (COUNTS, 0, None)
+    assert await stage_of(database) == Stage.ABORTED
+
+
+async def test_the_same_request_again_gets_the_stored_answer_and_changes_nothing(database: Database) -> None:
+    peers, journal = Peers(), Journal(database)
+    first = await restore(document(), order("mine"), peers.services, journal)
+    assert await restore(document(), order("mine"), peers.services, journal) == first
+    assert peers.settings.told == peers.runs.told == ["stage", "commit"]
+    for other, how in ((_pieces(b'{"runs": []}'), order("mine")), (document(), order("mine", "replace"))):
+        with pytest.raises(Problem) as reused:
+            await restore(other, how, peers.services, journal)
+        assert reused.value.status == 422
+
+
+async def test_an_id_whose_first_attempt_failed_may_be_used_again(database: Database) -> None:
+    peers, journal = Peers(), Journal(database)
+    peers.runs.failing = {"stage"}
+    with pytest.raises(Problem):
+        await restore(document(), order("mine"), peers.services, journal)
+    peers.runs.failing = set()
+    assert (await restore(document(), order("mine"), peers.services, journal))["restore_id"] == "mine"
+
+
+async def test_an_id_that_is_still_being_put_in_place_is_answered_with_409(database: Database) -> None:
+    peers, journal = Peers(), Journal(database)
+    peers.runs.failing = {"commit"}
+    with pytest.raises(Problem):
+        await restore(document(), order("mine"), peers.services, journal)
+    with pytest.raises(Problem) as still:
+        await restore(document(), order("mine"), peers.services, journal)
+    assert (still.value.status, still.value.code) == (409, "restore_under_way")
+
+
+async def test_an_undo_asks_those_who_took_part_and_can_be_had_once(database: Database) -> None:
+    peers, journal = Peers(), Journal(database)
+    done = await restore(document(), order("mine"), peers.services, journal)
+    answer = await undo("mine", OWNER, peers.services, journal)
+    assert (answer["restore_id"], answer["undone"]["runs"], answer["stayed"]["runs"]) == (done["restore_id"], 1, 0)
+    assert peers.settings.told == peers.runs.told == ["stage", "commit", "undo", "commit"]
+    assert peers.vault.told == []
+    assert peers.settings.lines[0] == encode_item("", "note", "undo:mine")
+    with pytest.raises(Problem, match="undone already"):
+        await undo("mine", OWNER, peers.services, journal)
+
+
+async def test_an_undo_that_a_service_refuses_changes_nothing_and_can_be_tried_again(database: Database) -> None:
+    peers, journal = Peers(), Journal(database)
+    await restore(document(), order("mine"), peers.services, journal)
+    peers.runs.failing = {"undo"}
+    with pytest.raises(Problem):
+        await undo("mine", OWNER, peers.services, journal)
+    assert peers.settings.told == ["stage", "commit", "undo", "abort"]
+    peers.runs.failing = set()
+    assert (await undo("mine", OWNER, peers.services, journal))["undone"]["settings"] == 1
+
+
+async def test_an_undo_that_is_decided_goes_forward(database: Database) -> None:
+    peers, journal = Peers(), Journal(database)
+    await restore(document(), order("mine"), peers.services, journal)
+    peers.runs.failing = {"commit"}
+    with pytest.raises(Problem) as problem:
+        await undo("mine", OWNER, peers.services, journal)
+    assert problem.value.code == "restore_completing"
+    operation = await journal.take_lapsed()
+    assert operation is not None
+    peers.runs.failing = set()
+    await settle(operation, peers.services, journal)
+    entry = await journal.entry(OWNER, "mine")
+    assert entry is not None
+    assert entry.shown()["undo"]["undone_at"] is not None
 
 
 async def test_a_service_that_dies_after_the_decision_is_asked_again_until_it_has_committed(database: Database) -> None:
     peers, journal = Peers(), Journal(database)
     peers.runs.failing = {"commit"}
     with pytest.raises(Problem) as problem:
-        await restore(document(), OWNER, "merge", peers.services, journal)
+        await restore(document(), order(), peers.services, journal)
     assert problem.value.code == "restore_completing"
     assert "abort" not in peers.settings.told + peers.runs.told
     assert await stage_of(database) == Stage.COMMITTING
@@ -161,7 +282,7 @@ async def test_an_abort_that_does_not_get_through_is_repeated_by_recovery(databa
     peers, journal = Peers(), Journal(database)
     peers.runs.failing = {"stage", "abort"}
     with pytest.raises(Problem):
-        await restore(document(), OWNER, "merge", peers.services, journal)
+        await restore(document(), order(), peers.services, journal)
     assert await stage_of(database) == Stage.ABORTING
     operation = await journal.take_lapsed()
     assert operation is not None

@@ -36,7 +36,8 @@ def test_a_document_reads_the_same_in_pieces_of_any_size(document: dict[str, obj
     assert pieces == scan(text)
     for name, value in document.items():
         if name == "runs" and isinstance(value, list):
-            assert [piece.value for piece in pieces if piece.path[:1] == ("runs",)] == value
+            told = [piece.value for piece in pieces if piece.path[:1] == ("runs",)]
+            assert told == (value or [[]])  # an empty list is told as one value
         else:
             assert Piece((name,), value) in pieces
 

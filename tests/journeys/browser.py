@@ -1,5 +1,6 @@
 """A person's browser, as far as the API can tell: it keeps its cookie and speaks JSON."""
 
+from collections.abc import Mapping
 from io import BytesIO
 from types import TracebackType
 from typing import Any, Self
@@ -42,11 +43,26 @@ class Browser:
     async def put(self, path: str, value: Any) -> Any:
         return await self.json("PUT", path, value)
 
-    async def restore(self, document: Any, **query: str) -> Any:
+    async def restore(self, document: Any, headers: Mapping[str, str] | None = None, **query: str) -> Any:
         """Hand in a document: bytes as they are, anything else as JSON."""
+        rest = self._restoring(document, headers, query)
+        return await self.json("POST", "/api/settings/restore", **rest)
+
+    async def refused_restore(
+        self, document: Any, headers: Mapping[str, str] | None = None, **query: str
+    ) -> dict[str, Any]:
+        """The problem that a document must be answered with."""
+        rest = self._restoring(document, headers, query)
+        return await self.refused("POST", "/api/settings/restore", **rest)
+
+    def _restoring(self, document: Any, headers: Mapping[str, str] | None, query: Mapping[str, str]) -> dict[str, Any]:
         data = BytesIO(document if isinstance(document, bytes) else write(document))
-        headers = {"Content-Type": "application/json"}
-        return await self.json("POST", "/api/settings/restore", params=query, data=data, headers=headers)
+        return {"params": query, "data": data, "headers": {"Content-Type": "application/json", **(headers or {})}}
+
+    async def profile(self) -> Any:
+        """All that a restore can change, as it is now: settings, history, runs, and whose keys are there."""
+        backup = await self.get("/api/settings/backup")
+        return {name: backup[name] for name in ("settings", "history", "runs", "api_credentials")}
 
     async def refused(self, method: str, path: str, **rest: Any) -> dict[str, Any]:
         """The problem of an answer that must be one."""

@@ -1,7 +1,7 @@
 """The real runs service over a real file, asked as the gateway would ask it."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, closing, contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -51,6 +51,12 @@ def opened(file: Path) -> Iterator[Connection]:
         yield tx
 
 
+def dump(file: Path, *tables: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of these tables, to compare with a later dump."""
+    with opened(file) as tx:
+        return {table: sorted(map(tuple, tx.execute(f"SELECT * FROM {table}")), key=repr) for table in tables}
+
+
 def counted(file: Path, table: str) -> int:
     with opened(file) as tx:
         return int(tx.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
@@ -82,17 +88,23 @@ async def all_runs(asker: Asker, *, limit: int = 100, **query: Any) -> list[dict
             return found
 
 
-def upload(runs: list[Any], kind: str = "run") -> bytes:
+def upload(runs: list[Any], kind: str = "run", parts: Iterable[str] = ("runs",)) -> bytes:
     lines = b"".join(encode_item(f"/runs/{number}", kind, run) for number, run in enumerate(runs))
-    return lines + encode_end(len(runs))
+    return lines + encode_end(len(runs), parts)
 
 
 async def stage(
-    asker: Asker, runs: list[Any], restore_id: str = "one", owner: str = "guest:a", status: int = 200
+    asker: Asker,
+    runs: list[Any],
+    restore_id: str = "one",
+    *,
+    owner: str = "guest:a",
+    status: int = 200,
+    parts: Iterable[str] = ("runs",),
+    **query: str,
 ) -> Any:
-    path = f"/internal/restores/{restore_id}"
-    answer = await asker.put(path, data=BytesIO(upload(runs)), owner=owner, scope=Scope.SYSTEM)
-    return await told(answer, status)
+    path, data = f"/internal/restores/{restore_id}", BytesIO(upload(runs, parts=parts))
+    return await told(await asker.put(path, data=data, owner=owner, scope=Scope.SYSTEM, params=query), status)
 
 
 async def commit(asker: Asker, restore_id: str = "one", owner: str = "guest:a", status: int = 200) -> Any:
@@ -100,5 +112,21 @@ async def commit(asker: Asker, restore_id: str = "one", owner: str = "guest:a", 
     return await told(answer, status)
 
 
-async def abort(asker: Asker, restore_id: str = "one") -> Any:
-    return await told(await asker.post(f"/internal/restores/{restore_id}/abort", scope=Scope.SYSTEM))
+async def restore(asker: Asker, runs: list[Any], restore_id: str = "one", **how: Any) -> Any:
+    """Stage and commit; the plan, the same at both."""
+    staged = await stage(asker, runs, restore_id, **how)
+    committed = await commit(asker, restore_id, owner=how.get("owner", "guest:a"))
+    assert committed == staged
+    return committed
+
+
+async def undo(asker: Asker, restore_id: str = "one", undo_id: str = "undo", owner: str = "guest:a") -> Any:
+    """Take a restore back; how many runs are as before and how many stayed, the same when staged and when done."""
+    staged = await stage(asker, [], undo_id, owner=owner, mode="undo", undoes=restore_id, parts=())
+    committed = await commit(asker, undo_id, owner=owner)
+    assert committed == staged
+    return committed["undone"]["runs"], committed["stayed"]["runs"]
+
+
+async def abort(asker: Asker, restore_id: str = "one", owner: str = "guest:a") -> Any:
+    return await told(await asker.post(f"/internal/restores/{restore_id}/abort", owner=owner, scope=Scope.SYSTEM))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chassis.documents import digest, same
 from chassis.peers import Scope
-from tests.runs_service.conftest import Start, abort, all_runs, commit, counted, put, stage, told, upload
+from tests.runs_service.conftest import Start, abort, all_runs, commit, counted, put, restore, stage, told, upload
 from tests.runs_service.samples import DOCUMENTS, data_url, legacy_runs, run
 from tests.runs_service.test_quota import used
 from tests.support import Asker
@@ -19,14 +19,6 @@ from tests.support import Asker
 
 def counts(added: int = 0, changed: int = 0, unchanged: int = 0, refused: int = 0) -> dict[str, int]:
     return {"added": added, "changed": changed, "unchanged": unchanged, "refused": refused}
-
-
-async def restore(asker: Asker, runs: list[Any], restore_id: str = "one") -> dict[str, Any]:
-    """Stage and commit; the plan, the same at both."""
-    staged = await stage(asker, runs, restore_id)
-    committed: dict[str, Any] = await commit(asker, restore_id)
-    assert committed == staged
-    return committed
 
 
 async def backup(asker: Asker, owner: str = "guest:a") -> list[Any]:
@@ -89,7 +81,7 @@ async def test_what_cannot_be_used_is_named_and_the_rest_goes_in(asker: Asker) -
 async def raw_stage(asker: Asker, runs: list[Any]) -> dict[str, Any]:
     """As `stage`, for what orjson would not write."""
     lines = [json.dumps([f"/runs/{number}", "run", value]) for number, value in enumerate(runs)]
-    data = "\n".join([*lines, json.dumps({"count": len(runs)}), ""]).encode()
+    data = "\n".join([*lines, json.dumps({"count": len(runs), "parts": []}), ""]).encode()
     return await told(await asker.put("/internal/restores/raw", data=data, scope=Scope.SYSTEM))
 
 

@@ -1,7 +1,11 @@
 """What the tests of the settings service ask again and again."""
 
 import json
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,23 +52,91 @@ async def whole_history(asker: Asker, owner: str = "guest:a", limit: int = 100) 
         query["before"] = str(page["next_before"])
 
 
-async def stage(asker: Asker, items: Items, restore_id: str, owner: str = "guest:a", status: int = 200) -> Any:
-    data = b"".join(encode_item(*item) for item in items) + encode_end(len(items))
+def entry(version: int | None, settings: Any, *, minute: int = 0, note: str = "settings_change") -> dict[str, Any]:
+    shown = {"settings": settings, "change_note": note, "created_at": f"2026-11-22T10:{minute:02}:00.000000+00:00"}
+    return shown if version is None else {"id": version, "version": version, **shown}
+
+
+def history(*entries: dict[str, Any]) -> Items:
+    return [(f"/history/{number}", "history", each) for number, each in enumerate(entries)]
+
+
+def whole(settings: dict[str, Any]) -> Items:
+    return [("/settings/settings", "settings", settings)]
+
+
+async def stage(
+    asker: Asker,
+    items: Items,
+    restore_id: str,
+    owner: str = "guest:a",
+    status: int = 200,
+    *,
+    parts: Iterable[str] = (),
+    **query: str,
+) -> Any:
+    data = b"".join(encode_item(*item) for item in items) + encode_end(len(items), parts)
     path = f"/internal/restores/{restore_id}"
-    return await told(await asker.put(path, data=BytesIO(data), owner=owner, scope=Scope.SYSTEM), status)
+    answer = await asker.put(path, data=BytesIO(data), owner=owner, scope=Scope.SYSTEM, params=query)
+    return await told(answer, status)
 
 
 async def commit(asker: Asker, restore_id: str, owner: str = "guest:a", status: int = 200) -> Any:
-    path = f"/internal/restores/{restore_id}/commit"
+    return await step(asker, restore_id, "commit", owner, status)
+
+
+async def step(asker: Asker, restore_id: str, name: str, owner: str = "guest:a", status: int = 200) -> Any:
+    path = f"/internal/restores/{restore_id}/{name}"
     return await told(await asker.post(path, owner=owner, scope=Scope.SYSTEM), status)
 
 
-async def restore(asker: Asker, items: Items, restore_id: str = "one", owner: str = "guest:a") -> dict[str, Any]:
+async def restore(
+    asker: Asker, items: Items, restore_id: str = "one", owner: str = "guest:a", **how: Any
+) -> dict[str, Any]:
     """Stage and commit; the plan must have told what was then done."""
-    staged = await stage(asker, items, restore_id, owner)
+    staged = await stage(asker, items, restore_id, owner, **how)
     committed: dict[str, Any] = await commit(asker, restore_id, owner)
-    assert (committed["plan"], committed["restored"]) == (staged["plan"], staged["restored"])
+    assert committed == staged
     return committed
+
+
+async def replace(asker: Asker, items: Items, restore_id: str = "one", **how: Any) -> dict[str, Any]:
+    """Restore in mode replace; the document carries the parts of its items, unless told otherwise."""
+    parts = {"history" if kind == "history" else "settings" for _, kind, _ in items}
+    return await restore(asker, items, restore_id, **{"parts": parts, "mode": "replace", **how})
+
+
+async def undo(asker: Asker, undoes: str = "one", undo_id: str = "undo", owner: str = "guest:a") -> dict[str, Any]:
+    """Take a restore back as the gateway would, whose public name for it is its id in capitals."""
+    note = [("", "note", f"undo:{undoes.upper()}")]
+    return await restore(asker, note, undo_id, owner, mode="undo", undoes=undoes)
+
+
+async def backup(asker: Asker, owner: str = "guest:a") -> list[Any]:
+    """The profile and every version, newest first."""
+    answer = await asker.get("/internal/backup", scope=Scope.SYSTEM, owner=owner)
+    assert (answer.status, answer.content_type) == (200, "application/x-ndjson")
+    return [json.loads(line) for line in (await answer.text()).splitlines()]
+
+
+def check_file(file: Path, owner: str = "guest:a") -> None:
+    """What holds at every moment: the highest version is the current one, and the usage is what a recount gives."""
+    with closing(sqlite3.connect(file)) as tx:
+        size = "coalesce(sum(length(settings) + length(CAST(change_note AS BLOB))), 0)"
+        highest, recounted = tx.execute(
+            f"SELECT max(version), {size} FROM versions WHERE owner = ?", (owner,)
+        ).fetchone()
+        assert tx.execute("SELECT version FROM profiles WHERE owner = ?", (owner,)).fetchone() == (highest,)
+        assert tx.execute("SELECT bytes FROM usage WHERE owner = ?", (owner,)).fetchone() == (recounted,)
+        assert tx.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def rows_for_undo(file: Path) -> tuple[int, int]:
+    """How many profiles and how many history entries are kept for an undo, of all owners."""
+    with closing(sqlite3.connect(file)) as tx:
+        (profiles,) = tx.execute("SELECT count(*) FROM undo_profiles").fetchone()
+        (entries,) = tx.execute("SELECT count(*) FROM undo_versions").fetchone()
+        return profiles, entries
 
 
 def legacy(name: str) -> Any:

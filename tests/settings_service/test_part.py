@@ -1,11 +1,9 @@
 """The settings' share of a restore: merged by section, history known again, nothing doubled, nothing lost."""
 
 import asyncio
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from importlib.resources import files
 from itertools import count
 from typing import Any
 
@@ -14,7 +12,7 @@ from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
 from chassis.documents import same
-from chassis.peers import Scope
+from chassis.schema import steps_of
 from chassis.staging import Mode, Outcome, Restore
 from chassis.uploads import Item
 from settings_service import versions
@@ -23,8 +21,11 @@ from settings_service.part import SettingsPart
 from tests.settings_service.conftest import Start
 from tests.settings_service.support import (
     as_items,
+    backup,
     commit,
     current,
+    entry,
+    history,
     legacy,
     restore,
     save,
@@ -35,15 +36,6 @@ from tests.settings_service.support import (
 from tests.support import Asker
 
 FLAT = [("", "settings_patch", {"accessibility": {"reducedMotion": True}, "preferences": {"autoFavoriteWinner": True}})]
-
-
-def entry(version: int | None, settings: Any, *, minute: int = 0, note: str = "settings_change") -> dict[str, Any]:
-    shown = {"settings": settings, "change_note": note, "created_at": f"2026-11-22T10:{minute:02}:00.000000+00:00"}
-    return shown if version is None else {"id": version, "version": version, **shown}
-
-
-def history(*entries: dict[str, Any]) -> list[tuple[str, str, Any]]:
-    return [(f"/history/{number}", "history", each) for number, each in enumerate(entries)]
 
 
 async def test_the_flat_legacy_form_is_mapped_and_every_other_setting_stays(asker: Asker) -> None:
@@ -92,12 +84,6 @@ async def test_a_profile_goes_through_its_own_backup_into_another_owner(asker: A
     assert {each["restored_from"] for each in after} == {None}
     # The sections that the document does not name stay, so its own last state is followed by the merged one.
     assert after[0]["settings"] == {**DEFAULTS, "theme": {"accent": "amber"}}
-
-
-async def backup(asker: Asker, owner: str = "guest:a") -> list[Any]:
-    answer = await asker.get("/internal/backup", scope=Scope.SYSTEM, owner=owner)
-    assert (answer.status, answer.content_type) == (200, "application/x-ndjson")
-    return [json.loads(line) for line in (await answer.text()).splitlines()]
 
 
 async def test_a_backup_of_an_owner_who_never_came_is_that_of_a_new_profile(asker: Asker) -> None:
@@ -291,11 +277,12 @@ async def restore_loosely(asker: Asker, items: list[tuple[str, str, Any]], resto
 
 
 @contextmanager
-def file() -> Iterator[sqlite3.Connection]:
+def file_in_memory() -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as tx:
         tx.row_factory = sqlite3.Row
         tx.execute("PRAGMA foreign_keys = ON")
-        tx.executescript((files("settings_service") / "migrations/001_profiles.sql").read_text(encoding="utf-8"))
+        for _, script in steps_of("settings_service"):
+            tx.executescript(script)
         yield tx
 
 
@@ -311,8 +298,14 @@ ITEMS = st.lists(
 )
 
 
-def restore_here(tx: sqlite3.Connection, items: list[tuple[str, Any]], restore_id: str) -> Outcome:
-    part, one = SettingsPart(1 << 30), Restore(restore_id, "guest:a", Mode.MERGE)
+def restore_here(
+    tx: sqlite3.Connection,
+    items: list[tuple[str, Any]],
+    restore_id: str,
+    mode: Mode = Mode.MERGE,
+    parts: frozenset[str] = frozenset(),
+) -> Outcome:
+    part, one = SettingsPart(1 << 30), Restore(restore_id, "guest:a", mode, parts)
     part.stage(tx, one, [Item(number, f"/{number}", *each) for number, each in enumerate(items)])
     plan = part.plan(tx, one)
     outcome = part.apply(tx, one)
@@ -330,7 +323,7 @@ def everything(tx: sqlite3.Connection) -> list[Any]:
 @given(st.none() | SETTINGS, st.lists(ITEMS, min_size=1, max_size=3))
 def test_restoring_twice_changes_nothing_and_versions_stay_dense(own: Any, documents: list[Any]) -> None:
     ids = count()
-    with file() as tx:
+    with file_in_memory() as tx:
         if own is not None:
             opened = versions.open_profile(tx, "guest:a")
             versions.append(tx, "guest:a", opened, versions.Draft(versions.document(own), "own"))
@@ -347,7 +340,7 @@ def test_items_nested_too_deeply_are_refused_at_whatever_depth_that_is() -> None
     deep: Any = "x"
     part, one = SettingsPart(1 << 30), Restore("one", "guest:a", Mode.MERGE)
     taken = []
-    with file() as tx:
+    with file_in_memory() as tx:
         for depth in range(300):
             deep = [deep]
             kinds = {"settings": {"x": deep}, "settings_patch": {"x": deep}, "history": entry(None, {"x": deep})}

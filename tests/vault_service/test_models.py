@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from vault_service.models import NewKey
+from vault_service.models import BackupPassphrase, NewKey
 
 
 def stored(given: Any) -> str:
@@ -50,3 +50,33 @@ def test_no_error_and_no_repr_repeats_the_key(key: str) -> None:
         stored(key)
     assert "sk-secret" not in str(refused.value)
     assert "sk-secret" not in repr(NewKey.model_validate({"api_key": "sk-secret-12345"}))
+
+
+def passphrase(given: Any) -> str:
+    return BackupPassphrase.model_validate({"passphrase": given}).passphrase.get_secret_value()
+
+
+def test_a_passphrase_has_8_to_1024_characters_once_they_are_composed() -> None:
+    assert passphrase("a\u0304" * 8) == "ā" * 8
+    assert passphrase("𐍈" * 1024) == "𐍈" * 1024
+    assert passphrase("a\u0304" * 1024) == "ā" * 1024
+    for wrong in ("", "a\u0304" * 7, "1234567", "x" * 1025, None, 12345678, ["12345678"], b"12345678"):
+        with pytest.raises(ValidationError):
+            passphrase(wrong)
+
+
+def test_white_space_belongs_to_a_passphrase() -> None:
+    assert passphrase(" two words\n") == " two words\n"
+
+
+@pytest.mark.parametrize("body", [None, [], "12345678", {}, {"passphrase": "12345678", "more": 1}])
+def test_a_passphrase_in_a_body_of_another_shape_is_refused(body: Any) -> None:
+    with pytest.raises(ValidationError):
+        BackupPassphrase.model_validate(body)
+
+
+def test_no_error_and_no_repr_repeats_the_passphrase() -> None:
+    with pytest.raises(ValidationError) as refused:
+        passphrase("horse " * 200)
+    assert "horse" not in str(refused.value)
+    assert "horse" not in repr(BackupPassphrase.model_validate({"passphrase": "horse battery"}))

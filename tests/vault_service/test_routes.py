@@ -8,10 +8,12 @@ import pytest
 from aiohttp import ClientResponse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from chassis.peers import Scope
 from tests.support import Asker
-from tests.vault_service.conftest import Start
+from tests.vault_service.conftest import FOREIGN_ROOT, Start
+from vault_service.travelling import open_all
 
 KEYS = "/api/settings/api-keys"
 SUPPORTED = ["runway", "pika", "veo", "sora", "flux"]
@@ -211,6 +213,69 @@ async def test_the_backup_is_the_rows_one_a_line_and_no_key(asker: Asker) -> Non
     text = await answer.text()
     assert [json.loads(line) for line in text.splitlines()] == list((await rows(asker)).values())
     assert "rk-0123456789" not in text
+
+
+BACKUP = "/internal/backup"
+PASSPHRASE = {"passphrase": "correct horse stāple"}
+
+
+async def backup(asker: Asker, **rest: Any) -> list[dict[str, Any]]:
+    answer = await asker.post(BACKUP, scope=Scope.SYSTEM, json=PASSPHRASE, **rest)
+    assert (answer.status, answer.content_type) == (200, "application/x-ndjson")
+    text = await answer.text()
+    assert "0123456789" not in text
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def travelling(line: dict[str, Any]) -> dict[str, str]:
+    return {name: key.get_secret_value() for name, key in open_all(line, SecretStr(PASSPHRASE["passphrase"])).items()}
+
+
+async def test_a_backup_with_a_passphrase_begins_with_the_sealed_keys_of_the_profile(start: Start) -> None:
+    asker = await start(FLUX_API_KEY="server-flux-0123456789")
+    await keep(asker)
+    await keep(asker, "veo", "veo-key-0123456789")
+    await keep(asker, "sora", "of-another-0123456789", owner="guest:b")
+    sealed, *shown = await backup(asker)
+    assert travelling(sealed) == {"runway": "rk-0123456789-7890", "veo": "veo-key-0123456789"}
+    assert shown == list((await rows(asker)).values())
+
+
+async def test_a_backup_of_a_profile_without_keys_carries_none(asker: Asker) -> None:
+    sealed, *shown = await backup(asker)
+    assert travelling(sealed) == {}
+    assert len(shown) == len(SUPPORTED)
+
+
+async def test_a_passphrase_of_a_backup_opens_it_however_its_characters_are_composed(asker: Asker) -> None:
+    await keep(asker)
+    composed = {"passphrase": "correct horse sta\u0304ple"}
+    answer = await asker.post(BACKUP, scope=Scope.SYSTEM, json=composed)
+    assert travelling(json.loads((await answer.text()).splitlines()[0])) == {"runway": "rk-0123456789-7890"}
+
+
+async def test_a_bad_passphrase_is_refused_and_never_repeated(asker: Asker) -> None:
+    await keep(asker)
+    for wrong in ("horse12", "horse" * 300, None, ["horse battery"], {"horse": 1}):
+        answer = await asker.post(BACKUP, scope=Scope.SYSTEM, json={"passphrase": wrong})
+        assert "horse" not in json.dumps((await problem(answer, 400, "invalid"))["errors"])
+    for scope in (Scope.OWNER, Scope.WORKER):
+        await problem(await asker.post(BACKUP, scope=scope, json=PASSPHRASE), 401, "wrong_scope")
+
+
+async def test_a_locked_vault_does_not_pass_off_a_backup_without_keys_as_whole(start: Start) -> None:
+    await keep(await start())
+    foreign = await start(root=FOREIGN_ROOT)
+    await problem(await foreign.post(BACKUP, scope=Scope.SYSTEM, json=PASSPHRASE), 503, "vault_locked")
+    assert (await foreign.get(BACKUP, scope=Scope.SYSTEM)).status == 200, "without the keys there is one"
+
+
+async def test_saving_the_key_that_is_there_already_is_no_write(asker: Asker) -> None:
+    first = await keep(asker)
+    assert await keep(asker, api_key=" rk-0123456789-7890\n") == first
+    assert (await rows(asker))["runway"]["updated_at"] == first["updated_at"]
+    assert (await keep(asker, owner="guest:b"))["updated_at"] > first["updated_at"]
+    assert (await keep(asker, api_key="rk-0123456789-7891"))["updated_at"] > first["updated_at"]
 
 
 async def test_many_concurrent_writes_over_two_processes_leave_one_whole_key(start: Start) -> None:

@@ -1,6 +1,7 @@
 """What stands in the file: rows that were tampered with, the audit, and nothing in clear."""
 
 import base64
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import structlog
+from aiohttp import ClientResponse
 
 from chassis.peers import Scope
 from tests.support import Asker
@@ -28,6 +30,15 @@ def audit(file: Path) -> list[tuple[Any, ...]]:
         return database.execute(
             "SELECT owner, session, provider, source, outcome FROM key_reads ORDER BY id"
         ).fetchall()
+
+
+def deny_audit(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("CREATE TRIGGER deny BEFORE INSERT ON key_reads BEGIN SELECT raise(ABORT, 'no audit'); END")
+
+
+async def back_up(asker: Asker, passphrase: str = "correct horse battery", **rest: Any) -> ClientResponse:
+    return await asker.post("/internal/backup", scope=Scope.SYSTEM, json={"passphrase": passphrase}, **rest)
 
 
 def swap(file: Path, columns: str, one: tuple[str, str], other: tuple[str, str]) -> None:
@@ -124,6 +135,26 @@ async def test_every_plaintext_read_is_audited_with_its_outcome(start: Start, fi
     ]
 
 
+async def test_every_key_that_leaves_in_a_backup_is_audited(start: Start, file: Path) -> None:
+    asker = await start(VEO_API_KEY="server-veo-0123456789")
+    for provider in ("runway", "pika", "sora"):
+        await keep(asker, provider)
+    change(file, "UPDATE api_keys SET ciphertext = x'00' WHERE provider = 'pika'")
+    answer = await back_up(asker, session="s-2")
+    sealed, *shown = [json.loads(line) for line in (await answer.text()).splitlines()]
+    assert sealed["providers"] == ["runway", "sora"]
+    assert shown[1]["masked"] == "corrupted"
+    assert audit(file) == [("guest:a", "s-2", name, "profile", "sealed") for name in ("runway", "sora")]
+
+
+async def test_a_backup_that_cannot_be_audited_carries_nothing_out(asker: Asker, file: Path) -> None:
+    await keep(asker)
+    deny_audit(file)
+    answer = await back_up(asker)
+    assert answer.status == 500
+    assert "ciphertext" not in await answer.text()
+
+
 async def test_nothing_but_a_plaintext_read_is_audited(asker: Asker, file: Path) -> None:
     await keep(asker)
     await rows(asker)
@@ -135,8 +166,7 @@ async def test_nothing_but_a_plaintext_read_is_audited(asker: Asker, file: Path)
 
 async def test_a_read_that_cannot_be_audited_hands_out_nothing(asker: Asker, file: Path) -> None:
     await keep(asker)
-    with closing(sqlite3.connect(file)) as database:
-        database.execute("CREATE TRIGGER deny BEFORE INSERT ON key_reads BEGIN SELECT raise(ABORT, 'no audit'); END")
+    deny_audit(file)
     answer = await plaintext(asker)
     assert answer.status == 500
     assert "rk-0123456789" not in await answer.text()

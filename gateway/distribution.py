@@ -1,0 +1,116 @@
+"""Hands what a document holds to the services that keep it, each beside its live data, while it is still being read."""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Final
+
+from pydantic import SecretStr
+
+from chassis.problems import Problem
+from chassis.uploads import BLANK, encode_end, encode_item
+from gateway.archive import PART_OF_KIND, Found, Reader
+from gateway.journal import Journal
+from gateway.operations import Operation
+from gateway.outcomes import Answers
+from gateway.scanning import Unusable
+from gateway.services import Services
+
+QUEUED_ITEMS = 4  # read ahead of a service: its upload slows the reading down, so that memory stays bounded
+STALL_SECONDS = 60.0
+KEEPER_OF: Final = {"settings": "settings", "history": "settings", "runs": "runs", "api_keys": "vault"}
+
+
+class Uploads:
+    """One upload to each service that the document has something for, begun with the first of it."""
+
+    def __init__(
+        self,
+        group: asyncio.TaskGroup,
+        operation: Operation,
+        services: Services,
+        journal: Journal,
+        passphrase: SecretStr | None,
+    ) -> None:
+        self._group, self._operation, self._services, self._journal = group, operation, services, journal
+        self._passphrase = passphrase
+        self._queues: dict[str, asyncio.Queue[bytes | None]] = {}
+        self._staging: dict[str, asyncio.Task[dict[str, object]]] = {}
+        self._carried: frozenset[str] = frozenset()
+
+    async def send(self, found: Found) -> None:
+        queue = await self._open(KEEPER_OF[PART_OF_KIND[found.kind]])
+        await queue.put(encode_item(found.pointer, found.kind, found.value))
+
+    async def end(self, carried: frozenset[str]) -> None:
+        """The document is read: every service hears which parts it carries, if only as an empty list."""
+        self._carried = carried
+        for part in carried:
+            await self._open(KEEPER_OF[part])
+        for queue in self._queues.values():
+            await queue.put(None)
+
+    def plans(self) -> Answers:
+        return {keeper: staging.result() for keeper, staging in self._staging.items()}
+
+    async def _open(self, keeper: str) -> asyncio.Queue[bytes | None]:
+        if keeper not in self._queues:
+            await self._journal.involve(self._operation, keeper)
+            self._queues[keeper] = asyncio.Queue(QUEUED_ITEMS)
+            staged = self._services.keeper(keeper).stage(self._operation, self._lines(keeper), self._passphrase)
+            self._staging[keeper] = self._group.create_task(staged)
+        return self._queues[keeper]
+
+    async def _lines(self, keeper: str) -> AsyncIterator[bytes]:
+        yield BLANK  # aiohttp sends the head of a request with its first piece, and a silent connection is closed
+        count = 0
+        while (line := await self._queues[keeper].get()) is not None:
+            count += 1
+            yield line
+        yield encode_end(count, (part for part in self._carried if KEEPER_OF[part] == keeper))
+
+
+async def distribute(
+    upload: AsyncIterable[bytes],
+    operation: Operation,
+    services: Services,
+    journal: Journal,
+    passphrase: SecretStr | None = None,
+) -> tuple[Reader, Answers]:
+    """Read the whole upload; what was found in it, and each service's plan. Raises Problem: nothing may be decided."""
+    reader = Reader(opens_keys=passphrase is not None)
+    try:
+        async with asyncio.TaskGroup() as group:
+            uploads = Uploads(group, operation, services, journal, passphrase)
+            async for chunk in in_good_time(upload):
+                for found in reader.feed(chunk):
+                    await uploads.send(found)
+            for found in reader.close():
+                await uploads.send(found)
+            await uploads.end(reader.carried)
+    except* (Problem, Unusable) as failures:
+        raise _first(failures) from None
+    return reader, uploads.plans()
+
+
+async def in_good_time(upload: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """Raises Problem where nothing arrives for STALL_SECONDS: the owner's next restore must not wait for this one."""
+    chunks = aiter(upload)
+    while True:
+        try:
+            async with asyncio.timeout(STALL_SECONDS):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            detail = f"Nothing more of the document arrived for {STALL_SECONDS:.0f} s. Nothing was changed; try again."
+            raise Problem(400, "stalled", detail) from None
+        yield chunk
+
+
+def _first(failures: BaseExceptionGroup[Problem | Unusable]) -> Problem:
+    failure: BaseException = failures
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    if isinstance(failure, Problem):
+        return failure
+    return Problem(400, getattr(failure, "code", "unusable_document"), f"{failure} Nothing was changed.")

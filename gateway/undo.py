@@ -1,0 +1,33 @@
+"""Undo of a restore: what it replaced comes back, object by object, where nothing was written since."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from chassis.uploads import encode_end, encode_item
+from gateway.journal import Journal
+from gateway.operations import Operation
+from gateway.restore import abort, complete, decide
+from gateway.services import Services
+
+
+async def undo(restore_name: str, owner: str, services: Services, journal: Journal) -> dict[str, Any]:
+    """Give the owner's latest restore back, in every service that took part in it, or in none.
+
+    1 ask each what there is to give back   2 decide, durably   3 commit everywhere   4 tell what came back
+    """
+    operation, undone = await journal.begin_undo(owner, restore_name)
+    async with journal.leased(operation):
+        try:
+            for keeper in services.taking_part(operation):
+                await keeper.stage(operation, _note(undone))
+            operation = await decide(operation, {"restore_id": undone.name}, None, journal)
+        except BaseException as failure:
+            await abort(operation, services, journal, failure)
+            raise
+        return await complete(operation, services, journal)
+
+
+async def _note(undone: Operation) -> AsyncIterator[bytes]:
+    """The one item of an undo's upload: by what note its new version of the settings is known in the history."""
+    yield encode_item("", "note", f"undo:{undone.name}")
+    yield encode_end(1)

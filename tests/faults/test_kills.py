@@ -1,0 +1,43 @@
+"""kill -9 of each process between every two stages of a restore."""
+
+from functools import partial
+from itertools import product
+from typing import NamedTuple
+
+import pytest
+
+from tests.faults.guest import ALLOWED, guest
+from tests.faults.places import PLACES
+from tests.faults.plan import spread
+from tests.faults.plant import PROCESSES, Plant
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+PARTICIPANTS = ("settings", "runs", "vault")
+
+
+class Kill(NamedTuple):
+    gateways: int
+    place: str
+    service: str
+    victim: str
+
+    def __str__(self) -> str:
+        return f"{self.victim} {self.place} in {self.service}, {self.gateways} gateways"
+
+
+KILLS = [Kill(*chosen) for chosen in product((1, 2), PLACES, PARTICIPANTS, PROCESSES)]
+
+
+@pytest.mark.parametrize("kill", spread(KILLS, 10), ids=str)
+async def test_a_restore_during_which_a_process_is_killed_happens_entirely_or_not_at_all(
+    plant: Plant, kill: Kill
+) -> None:
+    await plant.run_gateways(kill.gateways)
+    place = PLACES[kill.place]
+    async with guest(plant) as person:
+        accident = plant.passages[kill.service].expect(place.meet(partial(plant.kill, kill.victim)))
+        status = await (person.restore_cut_short() if place.aborts else person.restore())
+        assert accident.happened.is_set()
+        await plant.come_back(kill.victim)
+        await person.check(status, {400, 503} if place.aborts else ALLOWED)
