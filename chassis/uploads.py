@@ -14,17 +14,21 @@ BLANK = b"\n"  # a line that says nothing, but shows that the sender is there
 
 
 class Item(NamedTuple):
-    """One thing to restore: its number in the upload, where it stood in the document, what it is, its JSON value."""
+    """One thing to restore: its number in the upload, where it stood in the document, what it is, its JSON value.
+
+    `digest` is documents.digest of the value, where the gateway has worked it out already.
+    """
 
     position: int
     pointer: str
     kind: str
     value: Any
+    digest: str | None = None
 
 
-def encode_item(pointer: str, kind: str, value: Any) -> bytes:
+def encode_item(pointer: str, kind: str, value: Any, digest: str | None = None) -> bytes:
     """One line of an upload. The gateway's side of `batches`."""
-    return orjson.dumps([pointer, kind, value]) + b"\n"
+    return orjson.dumps([pointer, kind, value] if digest is None else [pointer, kind, value, digest]) + b"\n"
 
 
 def encode_end(count: int, parts: Iterable[str] = ()) -> bytes:
@@ -56,6 +60,8 @@ class Upload:
                     break
                 case [str(place), str(kind), value]:
                     items.append(Item(count, place, kind, value))
+                case [str(place), str(kind), value, str(digest)]:
+                    items.append(Item(count, place, kind, value, digest))
                 case _:
                     raise Problem(400, "cut_short", f"The upload is cut or damaged in its line {count + 1}.")
             count += 1

@@ -3,6 +3,7 @@
 Pure: bytes go in as they arrive, findings come out. The shape decides what a document is, never a version flag.
 """
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
@@ -35,11 +36,12 @@ DEEPEST_STRING: Final = 4  # JSON inside a string inside a string …
 
 
 class Found(NamedTuple):
-    """One thing to restore: what it is (a kind of PART_OF_KIND), where it stood, its value."""
+    """One thing to restore: what it is (a kind of PART_OF_KIND), where it stood, its value, its digest if known."""
 
     kind: str
     pointer: str
     value: Any
+    digest: str | None = None
 
 
 class Damaged(Unusable):
@@ -101,9 +103,8 @@ class Reader:
                 case (str(name),):
                     yield from self._field(name, value, problem)
                 case (str(name), _):
-                    if problem is None and name in SECTIONS:
-                        self._tally.add(name, value)
-                    yield from self._item(path, KIND_OF_ITEM[name], value, problem)
+                    canonical = self._tally.add(name, value) if problem is None and name in SECTIONS else None
+                    yield from self._item(path, KIND_OF_ITEM[name], value, problem, canonical)
                 case _:
                     yield from self._item(path, "run", value, problem)
 
@@ -161,15 +162,18 @@ class Reader:
         elif value is not None:
             self._refuse(_part_of(name), (name,), "This is not a list.")
 
-    def _item(self, path: Path, kind: str, value: Any, problem: str | None) -> Iterator[Found]:
+    def _item(
+        self, path: Path, kind: str, value: Any, problem: str | None, canonical: bytes | None = None
+    ) -> Iterator[Found]:
         if problem is not None:
             self._refuse(PART_OF_KIND[kind], path, f"This {problem}.")
         else:
-            yield self._found(kind, path, value)
+            yield self._found(kind, path, value, canonical)
 
-    def _found(self, kind: str, path: Path, value: Any) -> Found:
+    def _found(self, kind: str, path: Path, value: Any, canonical: bytes | None = None) -> Found:
         self._carried.add(PART_OF_KIND[kind])
-        return Found(kind, pointer(*path), value)
+        digest = hashlib.sha256(canonical).hexdigest() if canonical is not None and kind == "run" else None
+        return Found(kind, pointer(*path), value, digest)
 
     def _settings(self, path: Path, value: Any) -> Iterator[Found]:
         found, complaints = read_settings(value)

@@ -39,7 +39,7 @@ class Uploads:
 
     async def send(self, found: Found) -> None:
         queue = await self._open(KEEPER_OF[PART_OF_KIND[found.kind]])
-        await queue.put(encode_item(found.pointer, found.kind, found.value))
+        await queue.put(encode_item(found.pointer, found.kind, found.value, found.digest))
 
     async def end(self, carried: frozenset[str]) -> None:
         """The document is read: every service hears which parts it carries, if only as an empty list."""

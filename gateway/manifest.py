@@ -20,10 +20,13 @@ class Tally:
         if section not in self._counts:
             self._counts[section], self._hashes[section] = 0, hashlib.sha256()
 
-    def add(self, section: str, item: Any) -> None:
+    def add(self, section: str, item: Any) -> bytes:
+        """The canonical form of the item, which costs more than anything else here."""
         self.open(section)
         self._counts[section] += 1
-        self._hashes[section].update(documents.canonical(item) + b"\n")
+        canonical = documents.canonical(item)
+        self._hashes[section].update(canonical + b"\n")
+        return canonical
 
     def manifest(self) -> dict[str, Any]:
         """What stands last in a document."""

@@ -32,8 +32,8 @@ class Record(NamedTuple):
     image: bytes | None
 
 
-def record(run: dict[str, Any], largest: int) -> Record:
-    """The row of a run that has passed `models.Run`.
+def record(run: dict[str, Any], largest: int, digest: str | None = None) -> Record:
+    """The row of a run that has passed `models.Run`; `digest` is that of its canonical form, where it is known.
 
     Raises TooLarge where its compact JSON, image included, is longer than `largest` bytes, and documents.Malformed.
     """
@@ -45,7 +45,7 @@ def record(run: dict[str, Any], largest: int) -> Record:
     return Record(
         run_id=run["run_id"],
         created=instant(run.get("created_at")),
-        digest=documents.digest(run),
+        digest=digest or documents.digest(run),
         status=_text(run.get("status")),
         provider=_text(_member(run.get("params"), "provider")),
         image_prefix=embedded.prefix if embedded else None,

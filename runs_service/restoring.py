@@ -81,8 +81,11 @@ class RunsPart:
             return Refusal(PART, item.pointer, f"is a {item.kind}, which is nothing that can be restored here")
         try:
             Run.model_validate(item.value)
-            run = item.value if item.value.get("run_id") is not None else _named(tx, restore, item.value, batch)
-            return Staged(item.position, item.pointer, record(run, self._limits.run))
+            if item.value.get("run_id") is not None:
+                made = record(item.value, self._limits.run, item.digest)
+            else:
+                made = record(_named(tx, restore, item.value, batch), self._limits.run)
+            return Staged(item.position, item.pointer, made)
         except ValidationError as error:
             first = field_errors(error)[0]
             return Refusal(PART, item.pointer + first["pointer"], first["message"])

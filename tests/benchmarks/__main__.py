@@ -11,16 +11,15 @@ from pathlib import Path
 import psutil
 import uvloop
 
+from tests.benchmarks import large
 from tests.benchmarks.load import requests_a_second
+from tests.benchmarks.report import say
 from tests.journeys.browser import Browser
-from tests.processes import ROOT, Stack, answers, free_ports
+from tests.processes import ROOT, Stack, answers, free_ports, running
 
 CONNECTIONS, SECONDS, ROUNDS = 32, 2.0, 5
 RUNS = 100
-
-
-def say(text: str) -> None:
-    sys.stdout.write(text + "\n")
+ENVIRONMENT = {"ANIMATIZE_ENV": "production", "ANIMATIZE_COOKIE_SECURE": "false"}
 
 
 def start_bare(port: int, *target: str) -> subprocess.Popen[bytes]:
@@ -74,10 +73,10 @@ def memory(stack: Stack) -> None:
         say(f"resident {name:19} {resident:6.0f} MiB")
 
 
-def main() -> None:
+def measure_requests() -> None:
     handler_port, proxy_port = free_ports(2)
     with tempfile.TemporaryDirectory() as folder:
-        stack = Stack(Path(folder), ANIMATIZE_ENV="production", ANIMATIZE_COOKIE_SECURE="false")
+        stack = Stack(Path(folder), **ENVIRONMENT)
         started = time.perf_counter()
         stack.start()
         say(f"whole stack ready in {time.perf_counter() - started:.2f} s")
@@ -93,5 +92,11 @@ def main() -> None:
             stack.stop()
 
 
+def measure_a_large_profile() -> None:
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder), **ENVIRONMENT) as stack:
+        uvloop.run(large.measure(stack, Path(folder)))
+
+
 if __name__ == "__main__":
-    main()
+    measure_requests()
+    measure_a_large_profile()
