@@ -73,7 +73,7 @@ class Guest:
         self.keys = {"veo": f"new1-key-of-{self.mark}", "runway": f"new2-key-of-{self.mark}"}
         self.old: Shown = {}
         self.new: Shown = {}
-        self.owner = self.told = ""
+        self.owner = self.told = self.restored = ""
 
     async def settle_in(self) -> None:
         settings = {"here": {"mark": "old"}, "both": {"mark": "old"}}
@@ -106,11 +106,19 @@ class Guest:
         """A document that ends before it is complete: so that what was staged is aborted."""
         return await self.upload(write(self.document)[:-1])
 
+    async def undo(self) -> int | None:
+        """Take back the restore that was told of last."""
+        self.restored = json.loads(self.told)["restore_id"]
+        return await self._post(f"{RESTORE}/{self.restored}/undo")
+
     async def upload(self, body: bytes | AsyncIterator[bytes]) -> int | None:
         data = _pieces(body) if isinstance(body, bytes) else body
         headers = {"Content-Type": "application/json", "Animatize-Backup-Passphrase": quote(PASSPHRASE)}
+        return await self._post(RESTORE, data=data, headers=headers)
+
+    async def _post(self, path: str, **rest: Any) -> int | None:
         try:
-            status, head, told = await self.browser.ask("POST", RESTORE, data=data, headers=headers, timeout=PATIENCE)
+            status, head, told = await self.browser.ask("POST", path, timeout=PATIENCE, **rest)
         except (aiohttp.ClientError, ConnectionError):
             return None
         assert status != 503 or "Retry-After" in head
@@ -125,6 +133,22 @@ class Guest:
         assert outcome == "old" or "Nothing was changed" not in self.told
         files.check_files(self._plant.data)
         await self.check_retries(outcome)
+
+    async def check_undo(self, status: int | None) -> None:
+        """All that must be true at rest after an undo that met with an accident, and that it can be had just once."""
+        await files.at_rest(self._plant.data)
+        assert status is None or status in ALLOWED
+        undone = _undone(self.old, self.new, self.restored)
+        shown = await self.shown()
+        assert shown in (self.new, undone)
+        told = (await self.browser.get(f"/api/settings/restores/{self.restored}"))["undo"]
+        assert (shown == undone) == (told["undone_at"] is not None) == (not told["open"])
+        assert status != 200 or shown == undone
+        path = f"{RESTORE}/{self.restored}/undo"
+        assert await self._post(path) == (409 if shown == undone else 200)
+        assert await self._post(path) == 409
+        assert await self.shown() == undone
+        files.check_files(self._plant.data)
 
     async def outcome(self) -> str:
         """Which state the profile is in, entirely, once the journal is at rest, which must say the same."""
@@ -206,6 +230,11 @@ def _restored(old: Shown, document: dict[str, Any], keys: dict[str, str]) -> Sho
         "runs": old["runs"] | {run["run_id"]: run for run in document["runs"]},
         "api_keys": old["api_keys"] | {provider: mask(SecretStr(api_key)) for provider, api_key in keys.items()},
     }
+
+
+def _undone(old: Shown, new: Shown, restored: str) -> Shown:
+    """All as before, but for the history: what came in stays, and the state from before is one version more."""
+    return old | {"history": sorted([*new["history"], (f"undo:{restored}", write(old["settings"]))])}
 
 
 async def _pieces(body: bytes) -> AsyncIterator[bytes]:

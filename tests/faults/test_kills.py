@@ -1,4 +1,4 @@
-"""kill -9 of each process between every two stages of a restore."""
+"""kill -9 of each process between every two stages of a restore, and of its undo."""
 
 from functools import partial
 from itertools import product
@@ -9,7 +9,7 @@ import pytest
 from tests.faults.guest import ALLOWED, guest
 from tests.faults.places import PLACES
 from tests.faults.plan import spread
-from tests.faults.plant import PROCESSES, Plant
+from tests.faults.plant import FIRST, PROCESSES, Plant
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -27,6 +27,10 @@ class Kill(NamedTuple):
 
 
 KILLS = [Kill(*chosen) for chosen in product((1, 2), PLACES, PARTICIPANTS, PROCESSES)]
+# A gateway that dies is replaced by the other; the rest is the same with one as with two, see above.
+KILLS_AT_UNDO = [
+    kill for kill in KILLS if not PLACES[kill.place].aborts and (kill.gateways == 2) == (kill.victim == FIRST)
+]
 
 
 @pytest.mark.parametrize("kill", spread(KILLS, 10), ids=str)
@@ -41,3 +45,18 @@ async def test_a_restore_during_which_a_process_is_killed_happens_entirely_or_no
         assert accident.happened.is_set()
         await plant.come_back(kill.victim)
         await person.check(status, {400, 503} if place.aborts else ALLOWED)
+
+
+@pytest.mark.parametrize("kill", spread(KILLS_AT_UNDO, 8), ids=str)
+async def test_an_undo_during_which_a_process_is_killed_happens_entirely_or_not_at_all(
+    plant: Plant, kill: Kill
+) -> None:
+    await plant.run_gateways(kill.gateways)
+    async with guest(plant) as person:
+        assert await person.restore() == 200
+        happen = partial(plant.kill, kill.victim)
+        accident = plant.passages[kill.service].expect(PLACES[kill.place].meet(happen))
+        status = await person.undo()
+        assert accident.happened.is_set()
+        await plant.come_back(kill.victim)
+        await person.check_undo(status)
