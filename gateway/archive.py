@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from chassis import documents
 from chassis.documents import pointer
-from chassis.staging import Refusal, Refusals
+from chassis.parts import Refusal, Refusals
 from gateway.encodings import TextDecoder
 from gateway.manifest import SECTIONS, Tally
 from gateway.scanning import Path, Piece, Scanner, Unusable

@@ -11,7 +11,8 @@ from chassis.problems import Problem
 from chassis.serving import Handler
 from gateway.compression import body_of, coding_of
 from gateway.identity import IDENTITY, SAFE_METHODS, SESSION
-from gateway.services import Peer, Services
+from gateway.peer import Peer
+from gateway.services import Services
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)
 NOBODY = Caller("nobody", Scope.OWNER)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
-from chassis.staging import UNDO_DAYS
+from chassis.parts import UNDO_DAYS
 
 
 class Stage(StrEnum):

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from chassis.parts import MOST_WARNINGS, Refusals
 from chassis.problems import FieldError, Problem, unavailable
-from chassis.staging import MOST_WARNINGS, Refusals
 from gateway.operations import Operation
 
 Answers = dict[str, dict[str, Any]]  # service: what it answered

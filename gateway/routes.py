@@ -31,7 +31,8 @@ from gateway.models import (
     SignedIn,
     UndoAnswer,
 )
-from gateway.services import PASSPHRASE_HEADER, Peer, Services
+from gateway.peer import Peer
+from gateway.services import PASSPHRASE_HEADER, Services
 
 JOURNAL: web.AppKey[Journal] = web.AppKey("journal", Journal)
 SIGNER: web.AppKey[Signer] = web.AppKey("signer", Signer)

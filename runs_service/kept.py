@@ -5,7 +5,7 @@ The file's triggers drop what is kept of a run as soon as that run is written.
 
 import sqlite3
 
-from chassis.staging import Restore
+from chassis.parts import Restore
 from runs_service import going_live
 from runs_service.going_live import Rows
 from runs_service.staged import UNNAMED

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from chassis import documents
+from chassis.parts import Mode, Outcome, Refusal, Restore, Undone
 from chassis.problems import field_errors
-from chassis.staging import Mode, Outcome, Refusal, Restore, Undone
 from chassis.uploads import Item
 from runs_service import kept, staged
 from runs_service.limits import Limits, TooLarge, check_quota, used

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import orjson
 
-from chassis.staging import Counts, Restore
+from chassis.parts import Counts, Restore
 from runs_service import going_live, records, store
 from runs_service.going_live import Rows
 from runs_service.records import Record

@@ -7,7 +7,7 @@ before still are a version, live or put aside.
 import sqlite3
 from typing import Final, NamedTuple
 
-from chassis.staging import Restore
+from chassis.parts import Restore
 from settings_service.versions import Document
 
 _COLUMNS: Final = "owner, version, settings, change_note, created_at, restored_from, digest"

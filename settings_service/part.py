@@ -7,7 +7,7 @@ from typing import Final
 
 from chassis import documents
 from chassis.documents import Malformed, pointer
-from chassis.staging import Mode, Outcome, Refusal, Restore, Undone
+from chassis.parts import Mode, Outcome, Refusal, Restore, Undone
 from chassis.uploads import Item
 from settings_service import kept, staged, versions
 from settings_service.entries import Wrong, read_entry, wrong_leaves
@@ -21,7 +21,7 @@ LONGEST_NOTE: Final = 500
 
 
 class SettingsPart:
-    """The service's `chassis.staging.Part`."""
+    """The service's `chassis.parts.Part`."""
 
     def __init__(self, quota: int) -> None:
         self._quota = quota

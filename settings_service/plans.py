@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 
 from chassis.documents import same
-from chassis.staging import Counts, Mode, Outcome, Restore, Undone
+from chassis.parts import Counts, Mode, Outcome, Restore, Undone
 from settings_service import kept, staged, versions
 from settings_service.kept import Weight
 from settings_service.merging import Leaf, Settings, merge_patch, merge_sections

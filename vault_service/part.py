@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from chassis.staging import Mode, Outcome, Refusal, Restore, Undone
+from chassis.parts import Mode, Outcome, Refusal, Restore, Undone
 from chassis.uploads import Item
 from vault_service import staged
 from vault_service.arrivals import Ready, Unfit
@@ -38,7 +38,7 @@ class Change:
 
 
 class KeysPart:
-    """The service's `chassis.staging.Part`. `key` gives the key-encryption key, which is known once the app runs."""
+    """The service's `chassis.parts.Part`. `key` gives the key-encryption key, which is known once the app runs."""
 
     def __init__(self, key: Callable[[], KeyEncryptionKey]) -> None:
         self._key = key

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterable
 
-from chassis.staging import Restore
+from chassis.parts import Restore
 from vault_service.sealing import Sealed
 from vault_service.store import now
 

@@ -15,9 +15,10 @@ from aiohttp.test_utils import TestServer
 
 from chassis import staging, uploads
 from chassis.database import opened
+from chassis.parts import MOST_WARNINGS, Counts, Mode, Outcome, Refusal, Restore, Undone
 from chassis.peers import Scope, Signer
 from chassis.serving import DATABASE, service
-from chassis.staging import KEPT_DAYS, Counts, Mode, Outcome, Refusal, Restore, Undone
+from chassis.staging import KEPT_DAYS
 from chassis.uploads import Item, encode_end, encode_item
 from tests.support import Asker
 
@@ -324,7 +325,7 @@ async def test_long_lines_and_many_items_arrive_whole(asker: Asker, tmp_path: Pa
 async def test_every_warning_is_counted_and_the_first_are_told(asker: Asker) -> None:
     _, answer = await stage(asker, *range(500))
     assert answer["warning_count"] == 500
-    assert [each["pointer"] for each in answer["warnings"]] == [f"/things/{n}" for n in range(staging.MOST_WARNINGS)]
+    assert [each["pointer"] for each in answer["warnings"]] == [f"/things/{n}" for n in range(MOST_WARNINGS)]
     assert answer["plan"]["things"]["refused"] == 500
 
 

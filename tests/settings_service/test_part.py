@@ -12,8 +12,8 @@ from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
 from chassis.documents import same
+from chassis.parts import Mode, Outcome, Restore
 from chassis.schema import steps_of
-from chassis.staging import Mode, Outcome, Restore
 from chassis.uploads import Item
 from settings_service import versions
 from settings_service.models import DEFAULTS

@@ -11,7 +11,7 @@ from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
 from chassis.documents import same
-from chassis.staging import Mode
+from chassis.parts import Mode
 from settings_service import versions
 from settings_service.models import DEFAULTS
 from tests.settings_service.conftest import Start
