@@ -11,9 +11,23 @@ from pydantic.json_schema import models_json_schema
 from chassis.serving import Route
 
 SCHEMAS = "#/components/schemas/{model}"
+TEXT = {"type": "string"}
+PROBLEM_SCHEMA = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code", "request_id"],
+    "properties": {
+        "type": TEXT,
+        "title": TEXT,
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "a sentence that a person can act on"},
+        "code": {"type": "string", "description": "stable, for programs"},
+        "request_id": TEXT,
+        "errors": {"type": "array", "items": {"type": "object", "properties": {"pointer": TEXT, "message": TEXT}}},
+    },
+}
 PROBLEM = {
     "description": "A problem (RFC 9457)",
-    "content": {"application/problem+json": {"schema": {"type": "object"}}},
+    "content": {"application/problem+json": {"schema": PROBLEM_SCHEMA}},
 }
 
 
@@ -27,7 +41,7 @@ def describe(routes: Sequence[Route], *, prefix: str = "/api") -> dict[str, Any]
     paths: dict[str, dict[str, Any]] = {}
     for route in public:
         paths.setdefault(plain_path(route.path), {})[route.method.lower()] = _operation(route)
-    queries = [_query_schema(route.query).get("$defs", {}) for route in public]
+    queries = [_schema(model).get("$defs", {}) for route in public for model in (route.query, route.headers)]
     return {"paths": paths, "components": {"schemas": dict(ChainMap(definitions.get("$defs", {}), *queries))}}
 
 
@@ -39,7 +53,11 @@ def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": summary,
         "operationId": route.handler.__name__,
-        "parameters": [*_path_parameters(route.path), *_query_parameters(route.query)],
+        "parameters": [
+            *_path_parameters(route.path),
+            *_parameters("query", route.query),
+            *_parameters("header", route.headers),
+        ],
         "responses": {"2XX": success, "4XX": PROBLEM, "5XX": PROBLEM},
     }
     if route.body is not None:
@@ -56,15 +74,15 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
     return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
 
 
-def _query_schema(model: type[BaseModel] | None) -> dict[str, Any]:
+def _schema(model: type[BaseModel] | None) -> dict[str, Any]:
     return model.model_json_schema(ref_template=SCHEMAS) if model is not None else {}
 
 
-def _query_parameters(model: type[BaseModel] | None) -> list[dict[str, Any]]:
-    schema = _query_schema(model)
+def _parameters(place: str, model: type[BaseModel] | None) -> list[dict[str, Any]]:
+    schema = _schema(model)
     required = schema.get("required", [])
     return [
-        {"name": name, "in": "query", "required": name in required, "schema": rule}
+        {"name": name, "in": place, "required": name in required, "schema": rule}
         for name, rule in schema.get("properties", {}).items()
     ]
 

@@ -45,7 +45,8 @@ LONGEST_LINE = 16_384  # bytes of a request line or header: room for a key or a 
 class Route:
     """One line of a route table. `audience` has no default: a route that does not say who may call cannot be written.
 
-    `body`, `query` and `answer` are the models that cross the wire, for the OpenAPI document; the handler reads them.
+    `body`, `query`, `headers` and `answer` are the models that cross the wire, for the OpenAPI document; the handler
+    reads them.
     """
 
     method: str
@@ -54,6 +55,7 @@ class Route:
     audience: StrEnum
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
+    headers: type[BaseModel] | None = None
     answer: type[BaseModel] | None = None
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 
@@ -122,6 +123,8 @@ def main() -> None:
     if os.environ.get("ANIMATIZE_LISTEN"):
         raise SystemExit("ANIMATIZE_LISTEN is the address of one process: unset it to run all five together.")
     place = load(Place)
+    for name in PROGRAMS:  # what would stop one of them is told once, before any is started
+        load(import_module(f"{name}.settings").Settings)
     for offset, name in enumerate(PROGRAMS):
         refuse_taken(name, place.host if offset == 0 else "127.0.0.1", place.port + offset)
     with suppress(ExitNow):

@@ -32,6 +32,8 @@ SETTINGS: Final = frozenset({"settings", "animatize_ui_settings_v2"})
 STATUSES, SEALED, MANIFEST = "api_credentials", "sealed_api_keys", "manifest"
 NO_PART: Final = ""  # of a warning that is no refusal: nothing of the document is unusable for it
 LARGEST_BARE_SETTINGS: Final = 1 << 20  # bytes
+COMPRESSED_MARKS: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # how gzip and zstd begin
+COMPRESSED: Final = "It is compressed: say so in the header Content-Encoding, gzip or zstd."
 DEEPEST_STRING: Final = 4  # JSON inside a string inside a string …
 
 
@@ -92,7 +94,8 @@ class Reader:
         try:
             return self._decoder.decode(chunk, final=final)
         except UnicodeDecodeError as error:
-            raise Unusable(f"The document is not whole text in UTF-8 or UTF-16 ({error.reason}).") from error
+            hint = COMPRESSED if error.object[:4].startswith(COMPRESSED_MARKS) else ""
+            raise Unusable(f"The document is not whole text in UTF-8 or UTF-16 ({error.reason}). {hint}") from error
 
     def _sort_all(self, pieces: Iterator[Piece], depth: int = 0) -> Iterator[Found]:
         """What the pieces of the outermost text are."""

@@ -17,8 +17,8 @@ from chassis.database import Database
 from chassis.problems import Problem, unavailable
 from gateway.leases import held
 from gateway.operations import Entry, Kind, Operation, Stage
+from gateway.settings import LEASE_SECONDS
 
-LEASE_SECONDS = 10.0
 MOST_SHOWN = 100
 ENTRIES = """
     SELECT *, rowid = (
@@ -81,7 +81,7 @@ class Journal:
     async def abort(self, operation: Operation, outcome: dict[str, Any] | None) -> Operation | None:
         """From staging to aborting, with all who take part by now; None where it is decided or at its end."""
         return await self._returned(
-            "UPDATE operations SET stage = ?, outcome = coalesce(?, outcome), changed_at = ?"
+            "UPDATE operations SET stage = ?, outcome = coalesce(outcome, ?), changed_at = ?"
             " WHERE id = ? AND stage IN (?, ?) RETURNING *",
             (Stage.ABORTING, outcome and _json(outcome), _now(), operation.id, Stage.STAGING, Stage.ABORTING),
         )

@@ -1,8 +1,8 @@
 """What crosses the wire at the gateway's own routes."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 SHORTEST_PASSPHRASE, LONGEST_PASSPHRASE = 8, 1024  # characters
 
@@ -16,11 +16,51 @@ class RestoreQuery(BaseModel):
     dry_run: bool = False
 
 
+def _long_enough(given: SecretStr) -> SecretStr:
+    if not SHORTEST_PASSPHRASE <= len(given.get_secret_value()) <= LONGEST_PASSPHRASE:
+        raise ValueError(f"a passphrase has {SHORTEST_PASSPHRASE} to {LONGEST_PASSPHRASE} characters")
+    return given
+
+
 class BackupRequest(BaseModel):
     """The passphrase under which the profile's provider keys are sealed into the backup."""
 
     model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
-    passphrase: SecretStr = Field(min_length=SHORTEST_PASSPHRASE, max_length=LONGEST_PASSPHRASE)
+    passphrase: Annotated[
+        SecretStr,
+        AfterValidator(_long_enough),
+        Field(json_schema_extra={"minLength": SHORTEST_PASSPHRASE, "maxLength": LONGEST_PASSPHRASE}),
+    ]
+
+
+class RestoreHeaders(BaseModel):
+    """What may go along with a document, beside `Content-Encoding: gzip` or `zstd`."""
+
+    idempotency_key: str | None = Field(
+        None,
+        alias="Idempotency-Key",
+        description="your own id for this restore: 1 to 128 letters, digits and . _ ~ : -",
+    )
+    passphrase: str | None = Field(
+        None,
+        alias="Animatize-Backup-Passphrase",
+        description="opens sealed_api_keys; UTF-8, percent-encoded",
+    )
+
+
+class BackupDocument(BaseModel):
+    """Everything of one profile; see docs/backup-format.md. A restore takes other documents too: the older console's
+    backup, an export of a browser's localStorage, a list of runs, an object of settings."""
+
+    model_config = ConfigDict(extra="allow")
+    schema_version: str | None = None
+    exported_at: str | None = None
+    settings: dict[str, object] | None = None
+    history: list[dict[str, object]] | None = None
+    runs: list[dict[str, object]] | None = None
+    api_credentials: list[dict[str, object]] | None = None
+    sealed_api_keys: dict[str, object] | None = None
+    manifest: dict[str, object] | None = None
 
 
 class RestorePlan(BaseModel):
@@ -96,7 +136,8 @@ class UndoState(BaseModel):
 
 
 class RestoreEntry(BaseModel):
-    """How far a restore has come. `outcome` is what came in once it is done, the problem once it is aborted."""
+    """How far a restore has come. `outcome` is what came in once it is done; once it is aborted the problem or, of a
+    dry run, what would have come in."""
 
     restore_id: str
     kind: Literal["restore", "dry_run", "undo"]

@@ -76,8 +76,9 @@ def refuse_refusals(document: Refusals, plans: Answers, found: dict[str, Any]) -
     """Raises Problem 400 where anything cannot be used: in place of what was there, a part of it is not enough."""
     number = sum(document.counts[part] for part in PARTS) + sum(plan["warning_count"] for plan in plans.values())
     if number:
-        detail = f"{number} things in this document cannot be used, and to replace all must be. Nothing was changed."
-        raise Problem(400, "refused", f"{detail} Mend them, or use mode=merge.", errors=found["warnings"])
+        detail = f"Not all of this document can be used ({number} refused); what replaces a profile has to be whole."
+        advice = "Nothing was changed. Mend it, or use mode=merge."
+        raise Problem(400, "refused", f"{detail} {advice}", errors=found["warnings"])
 
 
 def _answer(operation: Operation, answers: Answers, found: dict[str, Any]) -> dict[str, Any]:

@@ -51,11 +51,10 @@ async def restore(upload: AsyncIterable[bytes], order: Order, services: Services
         try:
             plans, found = await stage(upload, operation, order, services, journal)
             if order.dry_run:
-                await abort(operation, services, journal, None)
-                return await with_settings(outcomes.preview(operation, plans, found), order.owner, services)
+                return await forgo(operation, outcomes.preview(operation, plans, found), services, journal)
             operation = await decide(operation, found, order.fingerprint.made(), journal)
         except BaseException as failure:
-            await abort(operation, services, journal, failure)
+            await abort(operation, services, journal, outcomes.failed(failure))
             raise
         return await complete(operation, services, journal)
 
@@ -100,17 +99,25 @@ async def commit(operation: Operation, services: Services) -> Answers:
     return {keeper.name: await keeper.commit(operation) for keeper in services.taking_part(operation)}
 
 
-async def abort(operation: Operation, services: Services, journal: Journal, failure: BaseException | None) -> None:
+async def forgo(operation: Operation, preview: dict[str, Any], services: Services, journal: Journal) -> dict[str, Any]:
+    """End a dry run: nothing of it stays but its outcome."""
+    await abort(operation, services, journal, preview)
+    return await with_settings(preview, operation.owner, services)
+
+
+async def abort(operation: Operation, services: Services, journal: Journal, outcome: dict[str, Any]) -> None:
     """Take back what was staged, unless it was decided already. What cannot be done now is left to recovery."""
     try:
-        await take_back(operation, services, journal, failure)
+        await take_back(operation, services, journal, outcome)
     except (Problem, sqlite3.Error) as error:
         log.warning("abort_waits", operation=operation.id, reason=str(error))
 
 
-async def take_back(operation: Operation, services: Services, journal: Journal, failure: BaseException | None) -> None:
+async def take_back(
+    operation: Operation, services: Services, journal: Journal, outcome: dict[str, Any] | None = None
+) -> None:
     """Abort in every service that takes part. Raises Problem where one does not answer, when all have been told."""
-    if (aborting := await journal.abort(operation, outcomes.failed(failure) if failure else None)) is None:
+    if (aborting := await journal.abort(operation, outcome)) is None:
         return
     aborts = (keeper.abort(aborting) for keeper in services.taking_part(aborting))
     for answer in await asyncio.gather(*aborts, return_exceptions=True):
@@ -120,24 +127,31 @@ async def take_back(operation: Operation, services: Services, journal: Journal, 
 
 
 async def recover(services: Services, journal: Journal) -> None:
-    """For ever: finish what was decided and abort what was not, of operations whose gateway is no longer at work."""
-    while True:
-        await asyncio.sleep(RECOVERY_SECONDS)
-        try:
-            while (operation := await journal.take_lapsed()) is not None:
-                async with journal.leased(operation):
-                    await settle(operation, services, journal)
-        except Exception as error:
-            log.warning("recovery_waits", reason=getattr(error, "detail", type(error).__name__))
+    """For ever: finish what was decided and abort what was not, of operations whose gateway is no longer at work.
+
+    Each by itself, so that a service that hangs keeps only those waiting that need it.
+    """
+    async with asyncio.TaskGroup() as settling:
+        while True:
+            await asyncio.sleep(RECOVERY_SECONDS)
+            try:
+                while (operation := await journal.take_lapsed()) is not None:
+                    settling.create_task(settle(operation, services, journal))
+            except sqlite3.Error as error:
+                log.warning("recovery_waits", reason=str(error))
 
 
 async def settle(operation: Operation, services: Services, journal: Journal) -> None:
-    """Bring an operation that was left alone to its end."""
+    """Bring an operation that was left alone to its end, or leave it to the next round."""
     log.info("operation_recovered", operation=operation.id, stage=operation.stage)
-    if operation.stage is Stage.COMMITTING:
-        await complete(operation, services, journal)
-    else:
-        await take_back(operation, services, journal, outcomes.given_up())
+    async with journal.leased(operation):
+        try:
+            if operation.stage is Stage.COMMITTING:
+                await complete(operation, services, journal)
+            else:
+                await take_back(operation, services, journal, outcomes.failed(outcomes.given_up()))
+        except Exception as error:  # whatever it is, the others have to be settled all the same
+            log.warning("recovery_waits", operation=operation.id, reason=str(error) or type(error).__name__)
 
 
 async def decided_before(order: Order, journal: Journal) -> Operation | None:

@@ -3,8 +3,6 @@
 import asyncio
 from contextlib import aclosing
 from datetime import UTC, datetime
-from functools import cache
-from importlib.resources import files
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -14,23 +12,26 @@ from chassis.messages import chain, json_response, read_json, read_query, stream
 from chassis.peers import JWKS_PATH, Signer
 from chassis.problems import Problem
 from chassis.serving import Route
-from gateway import backup, documentation, restore, undo
+from gateway import backup, restore, undo
 from gateway.compression import acceptable_coding, body_of, encoded
 from gateway.forwarding import SERVICES, bounded, end_sessions, to, too_large
 from gateway.idempotency import Fingerprint, requested_name
 from gateway.identity import COOKIE, IDENTITY, SESSION, Audience
 from gateway.journal import Journal, unknown_restore
 from gateway.models import (
+    BackupDocument,
     BackupRequest,
     GoogleCredential,
     Health,
     RestoreAnswer,
     RestoreEntry,
+    RestoreHeaders,
     RestoreList,
     RestoreQuery,
     SignedIn,
     UndoAnswer,
 )
+from gateway.pages import describe_api, show_api, show_console, show_style
 from gateway.peer import Peer
 from gateway.services import PASSPHRASE_HEADER, Services
 
@@ -39,7 +40,6 @@ SIGNER: web.AppKey[Signer] = web.AppKey("signer", Signer)
 RESTORE_LIMIT: web.AppKey[int] = web.AppKey("restore_limit", int)
 FINGERPRINT_KEYS: web.AppKey[list[bytes]] = web.AppKey("fingerprint_keys", list)
 STALL_SECONDS = 30.0  # how long a backup waits for a reader that takes nothing
-CONSOLE_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 
 
 async def export_backup(request: web.Request) -> web.StreamResponse:
@@ -149,37 +149,6 @@ async def publish_keys(request: web.Request) -> web.Response:
     return json_response(request.app[SIGNER].jwks())
 
 
-async def describe_api(request: web.Request) -> web.Response:
-    """This API as an OpenAPI 3.1 document."""
-    return json_response(await documentation.whole_document(request.app, request.app[SERVICES]))
-
-
-async def show_api(request: web.Request) -> web.Response:
-    """This API as a page."""
-    document = await documentation.whole_document(request.app, request.app[SERVICES])
-    return _page(documentation.as_page(document).encode(), "text/html")
-
-
-async def show_console(_: web.Request) -> web.Response:
-    """The console's first page."""
-    return _page(_console_file("index.html"), "text/html")
-
-
-async def show_style(_: web.Request) -> web.Response:
-    """The console's style sheet."""
-    return _page(_console_file("console.css"), "text/css")
-
-
-def _page(body: bytes, content_type: str) -> web.Response:
-    headers = {"Content-Security-Policy": CONSOLE_POLICY, "Referrer-Policy": "same-origin"}
-    return web.Response(body=body, content_type=content_type, charset="utf-8", headers=headers)
-
-
-@cache
-def _console_file(name: str) -> bytes:
-    return (files("gateway") / "console" / name).read_bytes()
-
-
 def _auth(services: Services) -> Peer:
     return services.auth
 
@@ -234,9 +203,20 @@ ROUTES = [
     Route("DELETE", RUN, to(_runs), SESSION_NEEDED),
     Route("PUT", FAVORITE, to(_runs), SESSION_NEEDED),
     Route("GET", RUN + "/source-image", to(_runs), SESSION_NEEDED),
-    Route("GET", "/api/settings/backup", export_backup, SESSION_NEEDED),
-    Route("POST", "/api/settings/backup", export_sealed_backup, SESSION_NEEDED, body=BackupRequest),
-    Route("POST", "/api/settings/restore", import_backup, SESSION_NEEDED, query=RestoreQuery, answer=RestoreAnswer),
+    Route("GET", "/api/settings/backup", export_backup, SESSION_NEEDED, answer=BackupDocument),
+    Route(
+        "POST", "/api/settings/backup", export_sealed_backup, SESSION_NEEDED, body=BackupRequest, answer=BackupDocument
+    ),
+    Route(
+        "POST",
+        "/api/settings/restore",
+        import_backup,
+        SESSION_NEEDED,
+        query=RestoreQuery,
+        headers=RestoreHeaders,
+        body=BackupDocument,
+        answer=RestoreAnswer,
+    ),
     Route("POST", "/api/settings/restore/{id}/undo", undo_restore, SESSION_NEEDED, answer=UndoAnswer),
     Route("GET", "/api/settings/restores", list_restores, SESSION_NEEDED, answer=RestoreList),
     Route("GET", "/api/settings/restores/{id}", show_restore, SESSION_NEEDED, answer=RestoreEntry),

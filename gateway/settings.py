@@ -18,7 +18,8 @@ from chassis.settings import (
     local_url,
     long_enough,
 )
-from gateway.journal import LEASE_SECONDS
+
+LEASE_SECONDS = 10.0
 
 
 def _parse_secrets(value: object) -> object:

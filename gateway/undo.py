@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from chassis.uploads import encode_end, encode_item
+from gateway import outcomes
 from gateway.journal import Journal
 from gateway.operations import Operation
 from gateway.restore import abort, complete, decide
@@ -22,7 +23,7 @@ async def undo(restore_name: str, owner: str, services: Services, journal: Journ
                 await keeper.stage(operation, _note(undone))
             operation = await decide(operation, {"restore_id": undone.name}, None, journal)
         except BaseException as failure:
-            await abort(operation, services, journal, failure)
+            await abort(operation, services, journal, outcomes.failed(failure))
             raise
         return await complete(operation, services, journal)
 

@@ -41,7 +41,7 @@ def test_the_reader_in_python_that_the_page_gives_agrees() -> None:
     names: dict[str, Any] = {}
     exec(source, names)
     example = json.loads(EXAMPLES[0])
-    for section in ("history", "api_credentials"):
+    for section in ("history", "runs", "api_credentials"):
         assert names["digest"](example[section]) == example["manifest"]["sha256"][section]
 
 

@@ -40,6 +40,13 @@ if Path(f"{name}.broken").exists():
     sys.exit("the configuration is wrong")
 HTTPServer(("127.0.0.1", int(os.environ["ANIMATIZE_PORT"]) + PROGRAMS.index(name)), Answer).serve_forever()
 """
+STAND_IN_SETTINGS = """
+from pydantic_settings import BaseSettings
+
+class Settings(BaseSettings):
+    model_config = {"env_prefix": "ANIMATIZE_"}
+    restore_max_bytes: int = 1
+"""
 
 
 class Stack:
@@ -110,6 +117,7 @@ def home(tmp_path: Path) -> Path:
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").touch()
         (tmp_path / name / "__main__.py").write_text(f"PROGRAMS = {PROGRAMS}\n{STAND_IN}")
+        (tmp_path / name / "settings.py").write_text(STAND_IN_SETTINGS)
     shutil.copy(CHECKOUT / "Makefile", tmp_path)
     (tmp_path / ".venv").symlink_to(sys.prefix)
     (tmp_path / "tmp").mkdir()
@@ -220,9 +228,10 @@ def test_two_stacks_run_side_by_side_and_end_apart(start: Callable[..., Stack]) 
     [
         ("ANIMATIZE_PORT", "eighty", "ANIMATIZE_PORT: "),
         ("ANIMATIZE_LISTEN", "127.0.0.1:8000", "ANIMATIZE_LISTEN is the address of one process"),
+        ("ANIMATIZE_RESTORE_MAX_BYTES", "lots", "ANIMATIZE_RESTORE_MAX_BYTES: "),
     ],
 )
-def test_a_wrong_address_is_named_before_anything_starts(home: Path, variable: str, value: str, reason: str) -> None:
+def test_a_wrong_value_is_named_before_anything_starts(home: Path, variable: str, value: str, reason: str) -> None:
     env = os.environ | {"PYTHONPATH": str(CHECKOUT), variable: value}
     ended = subprocess.run(STACK, cwd=home, env=env, capture_output=True, text=True, timeout=10, check=False)
     assert ended.returncode == 1

@@ -193,6 +193,14 @@ async def test_a_dry_run_ends_with_an_abort_and_gives_the_plan(database: Databas
     assert await stage_of(database) == Stage.ABORTED
 
 
+async def test_a_dry_run_is_told_of_afterwards(database: Database) -> None:
+    peers, journal = Peers(), Journal(database)
+    answer = await restore(document(), order("mine", dry_run=True), peers.services, journal)
+    entry = await journal.entry(OWNER, "mine")
+    assert entry is not None
+    assert entry.shown()["outcome"]["plan"] == answer["plan"]
+
+
 async def test_the_same_request_again_gets_the_stored_answer_and_changes_nothing(database: Database) -> None:
     peers, journal = Peers(), Journal(database)
     first = await restore(document(), order("mine"), peers.services, journal)
