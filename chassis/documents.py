@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from collections import Counter
 from decimal import Decimal
 from typing import Any, Final
 
@@ -71,8 +72,8 @@ def pointer(*steps: str | int) -> str:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        number = Counter(name for name, _ in pairs)
+        twice = next(name for name in number if number[name] > 1)
         raise Malformed(f"the name {twice[:80]!r} stands twice in one object")
     return found
 

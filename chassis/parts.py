@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Protocol
 from chassis.uploads import Item
 
 MOST_WARNINGS: Final = 100
+LONGEST_TEXT: Final = 300  # characters of a pointer or a message: either can hold what a stranger wrote
 UNDO_DAYS: Final = 7
 
 
@@ -37,7 +38,8 @@ class Refusals:
         self.counts: Counter[str] = Counter()
 
     def add(self, more: Sequence[Refusal]) -> None:
-        self.first += more[: MOST_WARNINGS - len(self.first)]
+        shown = more[: MOST_WARNINGS - len(self.first)]
+        self.first += [Refusal(part, place[:LONGEST_TEXT], why[:LONGEST_TEXT]) for part, place, why in shown]
         self.counts.update(each.part for each in more)
 
 

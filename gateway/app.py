@@ -17,10 +17,10 @@ from gateway.forwarding import SERVICES
 from gateway.idempotency import fingerprint_keys
 from gateway.identity import IDENTITY, Audience, Identity, cookie_setter, identified
 from gateway.journal import Journal
-from gateway.restore import recover
 from gateway.routes import FINGERPRINT_KEYS, JOURNAL, RESTORE_LIMIT, ROUTES, SIGNER
 from gateway.services import Auth, Keeper, Services, SettingsKeeper
 from gateway.settings import Settings
+from gateway.settling import recover
 
 
 def create_app(settings: Settings) -> web.Application:

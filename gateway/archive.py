@@ -7,13 +7,14 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from chassis import documents
 from chassis.documents import pointer
 from chassis.parts import Refusal, Refusals
 from gateway.encodings import TextDecoder
 from gateway.manifest import SECTIONS, Tally
+from gateway.missing_keys import SEALED, STATUSES, MissingKeys
 from gateway.scanning import Path, Piece, Scanner, Unusable
-from gateway.settings_forms import is_settings_object, read_settings
+from gateway.settings_forms import read_settings
+from gateway.unclaimed import Unclaimed
 
 FORMS: Final = (
     "a backup of this or of the older console (an object with settings, history or runs); an export of the browser's"
@@ -29,9 +30,9 @@ PART_OF_KIND: Final = {
 }
 LISTS: Final = frozenset(KIND_OF_ITEM)
 SETTINGS: Final = frozenset({"settings", "animatize_ui_settings_v2"})
-STATUSES, SEALED, MANIFEST = "api_credentials", "sealed_api_keys", "manifest"
+MANIFEST: Final = "manifest"
+KNOWN: Final = LISTS | SETTINGS | {SEALED, STATUSES, MANIFEST, "schema_version", "exported_at"}
 NO_PART: Final = ""  # of a warning that is no refusal: nothing of the document is unusable for it
-LARGEST_BARE_SETTINGS: Final = 1 << 20  # bytes
 COMPRESSED_MARKS: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # how gzip and zstd begin
 COMPRESSED: Final = "It is compressed: say so in the header Content-Encoding, gzip or zstd."
 DEEPEST_STRING: Final = 4  # JSON inside a string inside a string …
@@ -66,11 +67,10 @@ class Reader:
         self._decoder = TextDecoder()
         self._scanner = Scanner(LISTS)
         self._tally = Tally()
-        self._manifest: dict[str, Any] | None = None
-        self._keys_elsewhere: list[tuple[Path, str]] = []
-        self._keys_sealed: list[str] = []
-        self._unclaimed: dict[str, Any] = {}
-        self._unclaimed_bytes = 0
+        self._manifest: Any = None
+        self._missing_keys = MissingKeys(opened=opens_keys)
+        self._claimed = False
+        self._unclaimed = Unclaimed()
 
     @property
     def carried(self) -> frozenset[str]:
@@ -83,9 +83,18 @@ class Reader:
         """The rest. Raises Unusable where the document ends before it is complete, Damaged where it was changed."""
         yield from self._sort_all(self._scanner.feed(self._decode(b"", final=True)))
         yield from self._sort_all(self._scanner.finish())
-        if is_settings_object(self._unclaimed):
-            yield from self._settings((), self._unclaimed)
-        self._tell_missing_keys()
+        if not self._claimed and self._unclaimed.are_settings():
+            for name, problem in self._unclaimed.problems.items():
+                self._refuse("settings", (name,), problem)
+            yield from self._settings((), self._unclaimed.values)
+        for path, advice in self._missing_keys.told():
+            self._refuse(NO_PART, path, advice)
+        self._compare_with_manifest()
+
+    def _compare_with_manifest(self) -> None:
+        """Raises Damaged. A field of this name in what is no backup is somebody else's."""
+        if not self._tally.manifest()["counts"]:
+            return
         if self._manifest is not None and (difference := self._tally.differs_from(self._manifest)):
             advice = "Take an undamaged copy or, if it was changed on purpose, take the manifest out of it."
             raise Damaged(f"The document is not as it was made. {difference} {advice}")
@@ -121,24 +130,38 @@ class Reader:
             self._carried.add("runs")
 
     def _field(self, name: str, value: Any, problem: str | None) -> Iterator[Found]:
+        if name not in KNOWN:
+            self._unclaimed.add(name, value, problem)
+            return
+        self._claimed = True
         if problem is not None:
-            if name in LISTS | SETTINGS | {SEALED}:
-                self._refuse(_part_of(name), (name,), f"This {problem}.")
+            self._spoiled(name, f"This {problem}.")
             return
         self._count(name, value)
-        if name in LISTS | SETTINGS:
-            try:
-                yield from self._section(name, value)
-            except Unusable as error:
-                self._refuse(_part_of(name), (name,), f"The text in this string cannot be used. {error}")
-        elif name == SEALED:
-            yield from self._sealed_keys(value)
-        elif name == STATUSES:
-            self._note_statuses(value)
-        elif name == MANIFEST and isinstance(value, dict):
-            self._manifest = value
-        else:
-            self._remember_unclaimed(name, value)
+        match name:
+            case "sealed_api_keys":
+                self._missing_keys.note_sealed(value)
+                if self._opens_keys:
+                    yield self._found(name, (name,), value)
+            case "api_credentials":
+                self._missing_keys.note_statuses(value)
+            case "manifest":
+                self._manifest = value
+            case _ if name in LISTS | SETTINGS:
+                yield from self._named_section(name, value)
+
+    def _spoiled(self, name: str, message: str) -> None:
+        """A known field that cannot be read. A manifest that says nothing is as bad as one that says something else."""
+        if name == MANIFEST:
+            self._manifest = {}
+        elif name in LISTS | SETTINGS | {SEALED}:
+            self._refuse(_part_of(name), (name,), message)
+
+    def _named_section(self, name: str, value: Any) -> Iterator[Found]:
+        try:
+            yield from self._section(name, value)
+        except Unusable as error:
+            self._refuse(_part_of(name), (name,), f"The text in this string cannot be used. {error}")
 
     def _count(self, name: str, value: Any) -> None:
         """Into the tally, what the scanner does not tell item by item."""
@@ -184,43 +207,6 @@ class Reader:
             self._refuse("settings", (*path, *step), message)
         for kind, step, usable in found:
             yield self._found(kind, (*path, *step), usable)
-
-    def _sealed_keys(self, value: Any) -> Iterator[Found]:
-        """Only the vault opens them; without a passphrase it is only said whose keys they are."""
-        if self._opens_keys:
-            yield self._found(SEALED, (SEALED,), value)
-        providers = value.get("providers") if isinstance(value, dict) else None
-        if isinstance(providers, list):
-            self._keys_sealed = [str(each)[:40] for each in providers]
-        elif not self._opens_keys:
-            self._refuse(
-                NO_PART, (SEALED,), "These sealed keys are damaged. Without a passphrase they are passed over."
-            )
-
-    def _note_statuses(self, rows: Any) -> None:
-        """Statuses of provider keys are not keys."""
-        for index, row in enumerate(rows if isinstance(rows, list) else []):
-            if isinstance(row, dict) and row.get("configured") is True and row.get("source") != "environment":
-                self._keys_elsewhere.append(((STATUSES, index), str(row.get("provider"))[:40]))
-
-    def _tell_missing_keys(self) -> None:
-        """Say which keys have to be entered again, or the passphrase given."""
-        sealed = set(self._keys_sealed)
-        for path, provider in self._keys_elsewhere:
-            if provider not in sealed:
-                message = f"The key of {provider} is not in the document: enter it, unless this profile has it already."
-                self._refuse(NO_PART, path, message)
-        for index, provider in enumerate([] if self._opens_keys else self._keys_sealed):
-            message = f"The key of {provider} is sealed: give the passphrase of the document, or enter the key again."
-            self._refuse(NO_PART, (SEALED, "providers", index), message)
-        if self._opens_keys and "api_keys" not in self._carried:
-            self._refuse(NO_PART, (), "A passphrase was given, and there are no sealed keys in the document.")
-
-    def _remember_unclaimed(self, name: str, value: Any) -> None:
-        """Keep what may turn out to be a section of a settings object without its key, within bounds."""
-        self._unclaimed_bytes += len(documents.write(value))
-        if self._unclaimed_bytes <= LARGEST_BARE_SETTINGS:
-            self._unclaimed[name] = value
 
     def _refuse(self, part: str, path: Path, message: str) -> None:
         self.refusals.add([Refusal(part, pointer(*path), message)])

@@ -52,7 +52,7 @@ async def open_parts(
 ) -> Parts:
     """A stream of each service's part, all of one moment: a restore that is being committed is waited for."""
     for _ in range(TRIES):
-        before = await journal.last_change(owner)
+        before = await journal.steps(owner)
         if not await journal.commit_under_way(owner):
             async with AsyncExitStack() as attempt:
                 streams = {
@@ -61,7 +61,7 @@ async def open_parts(
                     "vault": services.vault.hand_out(owner, passphrase),
                 }
                 parts = {name: await _opened(await attempt.enter_async_context(it)) for name, it in streams.items()}
-                if await journal.last_change(owner) == before:
+                if await journal.steps(owner) == before:
                     open_streams.push_async_callback(attempt.pop_all().aclose)
                     return parts
         await asyncio.sleep(PAUSE_SECONDS)

@@ -52,10 +52,27 @@ def acceptable_coding(request: web.Request) -> str | None:
     return best if liked[best] > 0 and liked[best] >= weights.get("identity", 0.0) else None
 
 
-def body_of(request: web.Request) -> AsyncIterator[bytes]:
-    """The body without its coding, as it comes. Raises Problem 400 where that is damaged, 415 for an unknown one."""
-    coding, content = coding_of(request), request.content.iter_any()
-    return content if coding is None else decoded(content, coding)
+def body_of(request: web.Request, limit: int) -> AsyncIterator[bytes]:
+    """The body without its coding, as it comes.
+
+    Raises Problem 400 where the coding is damaged, 413 where there are more than `limit` bytes with or without it, 415
+    for an unknown one.
+    """
+    coding, content = coding_of(request), bounded(request.content.iter_any(), limit)
+    return content if coding is None else bounded(decoded(content, coding), limit)
+
+
+async def bounded(content: AsyncIterable[bytes], limit: int) -> AsyncIterator[bytes]:
+    seen = 0
+    async for chunk in content:
+        seen += len(chunk)
+        if seen > limit:
+            raise too_large(limit)
+        yield chunk
+
+
+def too_large(limit: int) -> Problem:
+    return Problem(413, "too_large", f"The body is too large; the limit is {limit:,} bytes.")
 
 
 async def decoded(content: AsyncIterable[bytes], coding: str) -> AsyncIterator[bytes]:
@@ -101,7 +118,8 @@ class Decoder:
             while True:
                 piece = self._member.decompress(chunk, PIECE)
                 chunk = getattr(self._member, "unconsumed_tail", b"")
-                yield piece
+                if piece:
+                    yield piece
                 if self._member.eof or (len(piece) < PIECE and not chunk):
                     break
             chunk = self._member.unused_data

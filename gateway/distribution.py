@@ -6,10 +6,10 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from chassis.problems import Problem
+from chassis.problems import Problem, unavailable
 from chassis.uploads import BLANK, encode_end, encode_item
 from gateway.archive import PART_OF_KIND, Found, Reader
-from gateway.journal import Journal
+from gateway.journal import Journal, lapsed
 from gateway.operations import Operation
 from gateway.outcomes import Answers
 from gateway.scanning import Unusable
@@ -17,6 +17,7 @@ from gateway.services import Services
 
 QUEUED_ITEMS = 4  # read ahead of a service: its upload slows the reading down, so that memory stays bounded
 STALL_SECONDS = 60.0
+PIECE = 16 << 10  # bytes of the document read at a time
 KEEPER_OF: Final = {"settings": "settings", "history": "settings", "runs": "runs", "api_keys": "vault"}
 
 
@@ -38,25 +39,35 @@ class Uploads:
         self._carried: frozenset[str] = frozenset()
 
     async def send(self, found: Found) -> None:
-        queue = await self._open(KEEPER_OF[PART_OF_KIND[found.kind]])
-        await queue.put(encode_item(found.pointer, found.kind, found.value, found.digest))
+        keeper = KEEPER_OF[PART_OF_KIND[found.kind]]
+        await self._put(keeper, encode_item(found.pointer, found.kind, found.value, found.digest))
 
     async def end(self, carried: frozenset[str]) -> None:
         """The document is read: every service hears which parts it carries, if only as an empty list."""
         self._carried = carried
         for part in carried:
             await self._open(KEEPER_OF[part])
-        for queue in self._queues.values():
-            await queue.put(None)
+        for keeper in self._queues:
+            await self._put(keeper, None)
 
     def plans(self) -> Answers:
         return {keeper: staging.result() for keeper, staging in self._staging.items()}
+
+    async def _put(self, keeper: str, line: bytes | None) -> None:
+        """Raises Problem 503 where the service takes nothing for STALL_SECONDS."""
+        queue = await self._open(keeper)
+        try:
+            async with asyncio.timeout(STALL_SECONDS):
+                await queue.put(line)
+        except TimeoutError:
+            raise unavailable("service_unavailable", f"The {keeper} service does not answer. Try again.") from None
 
     async def _open(self, keeper: str) -> asyncio.Queue[bytes | None]:
         if keeper not in self._queues:
             await self._journal.involve(self._operation, keeper)
             self._queues[keeper] = asyncio.Queue(QUEUED_ITEMS)
-            staged = self._services.keeper(keeper).stage(self._operation, self._lines(keeper), self._passphrase)
+            passphrase = self._passphrase if keeper == KEEPER_OF["api_keys"] else None
+            staged = self._services.keeper(keeper).stage(self._operation, self._lines(keeper), passphrase)
             self._staging[keeper] = self._group.create_task(staged)
         return self._queues[keeper]
 
@@ -82,8 +93,10 @@ async def distribute(
         async with asyncio.TaskGroup() as group:
             uploads = Uploads(group, operation, services, journal, passphrase)
             async for chunk in in_good_time(upload):
-                for found in reader.feed(chunk):
-                    await uploads.send(found)
+                for piece in range(0, len(chunk), PIECE):
+                    for found in reader.feed(chunk[piece : piece + PIECE]):
+                        await uploads.send(found)
+                    await asyncio.sleep(0)  # others have their turn, whatever a document makes of a piece
             for found in reader.close():
                 await uploads.send(found)
             await uploads.end(reader.carried)
@@ -112,5 +125,5 @@ def _first(failures: BaseExceptionGroup[Problem | Unusable]) -> Problem:
     while isinstance(failure, BaseExceptionGroup):
         failure = failure.exceptions[0]
     if isinstance(failure, Problem):
-        return failure
+        return lapsed() if failure.code == "restore_aborted" else failure
     return Problem(400, getattr(failure, "code", "unusable_document"), f"{failure} Nothing was changed.")

@@ -1,15 +1,14 @@
 """How a request reaches the service that owns what it asks for, and how the answer comes back: streamed, unread."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 from aiohttp import web
 
 from chassis.messages import streamed
 from chassis.peers import Caller, Scope
-from chassis.problems import Problem
 from chassis.serving import Handler
-from gateway.compression import body_of, coding_of
+from gateway.compression import body_of, coding_of, too_large
 from gateway.identity import IDENTITY, SAFE_METHODS, SESSION
 from gateway.peer import Peer
 from gateway.services import Services
@@ -62,17 +61,7 @@ async def _body(request: web.Request) -> bytes | AsyncIterator[bytes] | None:
         raise too_large(limit)
     if coding_of(request) is None and request.content_length is not None and request.content_length <= HELD_WHOLE:
         return await request.read()
-    return bounded(body_of(request), limit)
-
-
-async def bounded(content: AsyncIterable[bytes], limit: int) -> AsyncIterator[bytes]:
-    """The body as it comes. Raises Problem 413 once it is longer than `limit` bytes."""
-    seen = 0
-    async for chunk in content:
-        seen += len(chunk)
-        if seen > limit:
-            raise too_large(limit)
-        yield chunk
+    return body_of(request, limit)
 
 
 async def _pass_back(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
@@ -82,7 +71,3 @@ async def _pass_back(request: web.Request, answer: aiohttp.ClientResponse) -> we
     response = web.StreamResponse(status=answer.status, headers=headers)
     response.content_length = answer.content_length
     return await streamed(request, response, answer.content.iter_any())
-
-
-def too_large(limit: int) -> Problem:
-    return Problem(413, "too_large", f"The body is too large; the limit is {limit:,} bytes.")

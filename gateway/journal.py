@@ -20,6 +20,9 @@ from gateway.operations import Entry, Kind, Operation, Stage
 from gateway.settings import LEASE_SECONDS
 
 MOST_SHOWN = 100
+STEPS = """
+    SELECT coalesce(sum(CASE stage WHEN 'staging' THEN 1 WHEN 'committing' THEN 2 WHEN 'aborting' THEN 2 ELSE 3 END), 0)
+    FROM operations WHERE owner = ?"""
 ENTRIES = """
     SELECT *, rowid = (
         SELECT max(rowid) FROM operations AS later
@@ -115,7 +118,9 @@ class Journal:
         def take(tx: sqlite3.Connection) -> Operation | None:
             row = tx.execute(
                 "UPDATE operations SET holder = ?, lease_until = ? WHERE id = (SELECT id FROM operations WHERE"
-                " stage IN ('staging', 'committing', 'aborting') AND lease_until < ? ORDER BY lease_until LIMIT 1)"
+                " stage IN ('staging', 'committing', 'aborting') AND lease_until < ?"
+                " AND kind IN ('restore', 'dry_run', 'undo')"  # a newer release may know others
+                " ORDER BY lease_until LIMIT 1)"
                 " RETURNING *",
                 (self._holder, now + self._lease, now),
             ).fetchone()
@@ -129,10 +134,9 @@ class Journal:
         query = "SELECT 1 FROM operations WHERE owner = ? AND stage = 'committing'"
         return await self._database.read(lambda tx: tx.execute(query, (owner,)).fetchone() is not None)
 
-    async def last_change(self, owner: str) -> str | None:
+    async def steps(self, owner: str) -> int:
         """Rises with every step of the owner's operations: the same before and after means that none was taken."""
-        query = "SELECT max(changed_at) FROM operations WHERE owner = ?"
-        found: str | None = await self._database.read(lambda tx: tx.execute(query, (owner,)).fetchone()[0])
+        found: int = await self._database.read(lambda tx: tx.execute(STEPS, (owner,)).fetchone()[0])
         return found
 
     async def entry(self, owner: str, name: str) -> Entry | None:

@@ -35,16 +35,16 @@ class Tally:
             "sha256": {section: found.hexdigest() for section, found in self._hashes.items()},
         }
 
-    def differs_from(self, manifest: dict[str, Any]) -> str | None:
+    def differs_from(self, manifest: Any) -> str | None:
         """The first difference from what a document says of itself, as a sentence; None where there is none."""
-        found = self.manifest()
-        counts, hashes = manifest.get("counts"), manifest.get("sha256")
+        found, said = self.manifest(), manifest if isinstance(manifest, dict) else {}
+        counts, hashes = said.get("counts"), said.get("sha256")
         if not isinstance(counts, dict) or not isinstance(hashes, dict):
             return "Its manifest has no counts or no sha256."
         for section in (*SECTIONS, *counts, *hashes):
-            said, there = counts.get(section, 0), found["counts"].get(section, 0)
-            if not documents.same(said, there):
-                return f"Its manifest counts {said!r:.40} in {section!r:.40}, and there are {there}."
+            told, there = counts.get(section, 0), found["counts"].get(section, 0)
+            if not documents.same(told, there):
+                return f"Its manifest counts {told!r:.40} in {section!r:.40}, and there are {there}."
             if hashes.get(section, EMPTY) != found["sha256"].get(section, EMPTY):
                 return f"What stands in {section!r:.40} is not what its manifest was made of."
         return None

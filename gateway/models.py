@@ -128,11 +128,12 @@ class UndoAnswer(BaseModel):
 
 
 class UndoState(BaseModel):
-    """Whether a restore can be undone, until when, and when that was done."""
+    """Whether a restore can be undone, until when, when that was done, and what came back."""
 
     open: bool
     until: str | None
     undone_at: str | None
+    outcome: dict[str, object] | None
 
 
 class RestoreEntry(BaseModel):
@@ -142,7 +143,7 @@ class RestoreEntry(BaseModel):
     restore_id: str
     kind: Literal["restore", "dry_run", "undo"]
     mode: Literal["merge", "replace"]
-    stage: Literal["staging", "committing", "done", "aborting", "aborted"]
+    stage: Literal["staging", "committing", "done", "aborting", "aborted", "failed"]
     started_at: str
     changed_at: str
     outcome: dict[str, object] | None

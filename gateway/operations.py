@@ -16,6 +16,7 @@ class Stage(StrEnum):
     DONE = "done"
     ABORTING = "aborting"
     ABORTED = "aborted"
+    FAILED = "failed"  # decided, and a service has lost what it staged: its file was replaced meanwhile
 
 
 class Kind(StrEnum):
@@ -59,9 +60,15 @@ class Entry:
     is_latest: bool
     undo: Operation | None
 
+    def listed(self) -> dict[str, Any]:
+        """As one of many: without the warnings of the document."""
+        shown = self.shown()
+        outcome = {name: value for name, value in (shown["outcome"] or {}).items() if name != "warnings"}
+        return shown | {"outcome": outcome or None}
+
     def shown(self) -> dict[str, Any]:
         it = self.operation
-        ended = it.stage in (Stage.DONE, Stage.ABORTING, Stage.ABORTED)
+        ended = it.stage not in (Stage.STAGING, Stage.COMMITTING)
         return {
             "restore_id": it.name,
             "kind": it.kind,
@@ -93,6 +100,7 @@ class Entry:
             "open": self.why_not_undone() is None,
             "until": _undo_ends(it).isoformat() if in_place else None,
             "undone_at": undone.changed_at if undone is not None and undone.stage is Stage.DONE else None,
+            "outcome": undone.outcome if undone is not None and undone.stage is Stage.DONE else None,
         }
 
 

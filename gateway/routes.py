@@ -13,8 +13,8 @@ from chassis.peers import JWKS_PATH, Signer
 from chassis.problems import Problem
 from chassis.serving import Route
 from gateway import backup, restore, undo
-from gateway.compression import acceptable_coding, body_of, encoded
-from gateway.forwarding import SERVICES, bounded, end_sessions, to, too_large
+from gateway.compression import acceptable_coding, body_of, encoded, too_large
+from gateway.forwarding import SERVICES, end_sessions, to
 from gateway.idempotency import Fingerprint, requested_name
 from gateway.identity import COOKIE, IDENTITY, SESSION, Audience
 from gateway.journal import Journal, unknown_restore
@@ -80,11 +80,11 @@ async def import_backup(request: web.Request) -> web.Response:
         owner=request[SESSION].owner,
         mode=query.mode,
         dry_run=query.dry_run,
-        name=requested_name(request),
+        name=None if query.dry_run else requested_name(request),  # what changes nothing may be repeated
         passphrase=passphrase,
         fingerprint=Fingerprint(request.app[FINGERPRINT_KEYS], query.mode, sealed),
     )
-    upload = bounded(body_of(request), limit)
+    upload = body_of(request, limit)
     return json_response(await restore.restore(upload, order, request.app[SERVICES], request.app[JOURNAL]))
 
 
@@ -104,7 +104,7 @@ def _passphrase(request: web.Request) -> SecretStr | None:
 async def list_restores(request: web.Request) -> web.Response:
     """This profile's restores, newest first: how far each has come, what came in, whether it can be undone."""
     entries = await request.app[JOURNAL].restores(request[SESSION].owner)
-    return json_response({"restores": [entry.shown() for entry in entries]})
+    return json_response({"restores": [entry.listed() for entry in entries]})
 
 
 async def show_restore(request: web.Request) -> web.Response:

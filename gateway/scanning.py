@@ -4,6 +4,7 @@ Pure, and in memory no larger than about twice the largest value. What is wrong 
 """
 
 import json
+import re
 from collections.abc import Iterator
 from enum import Enum, auto
 from typing import Any, Final, NamedTuple
@@ -13,7 +14,8 @@ from chassis.documents import Malformed
 
 LARGEST_VALUE: Final = 32 << 20  # characters of one value: a run, or a whole export inside a string
 BLANK: Final = " \t\r\n"
-OF_NUMBERS: Final = "0123456789.eE+-"
+NUMBER_GOES_ON: Final = re.compile(r"[0-9.eE+-]*")
+MOST_NAMES: Final = 10_000  # in the outermost object: one browser's localStorage has a few dozen
 TAIL: Final = 32  # an error this close to the end of what has arrived may only mean that the rest is still to come
 CUT: Final = "The document ends early: it was cut short."
 
@@ -91,7 +93,7 @@ class Scanner:
         self._held = len(self._text) - self._place
         if self._held > LARGEST_VALUE:
             raise Unusable(f"One value of the document is longer than {LARGEST_VALUE:,} characters, which is the most.")
-        self._wanted = 2 * self._held
+        self._wanted = min(2 * self._held, LARGEST_VALUE + 1)
 
     def finish(self) -> Iterator[Piece]:
         """The rest. Raises Unusable where the text is not complete."""
@@ -143,6 +145,8 @@ class Scanner:
                 raise self._broken("a colon")
             self._at, self._prefix, self._repeated = _At.VALUE, (name,), name in self._names
             self._names.add(name)
+            if len(self._names) > MOST_NAMES:
+                raise Unusable(f"The document has more than {MOST_NAMES:,} fields; none that can be restored has.")
         self._place += 1
 
     def _item(self) -> Iterator[Piece]:
@@ -189,7 +193,7 @@ class Scanner:
                 _, end = LENIENT.raw_decode(self._text, self._place)
             except json.JSONDecodeError as broken:
                 raise self._incomplete(broken) from broken
-        if not self._final and self._text[end - 1] not in '}]"' and not self._text[end:].strip(OF_NUMBERS):
+        if not self._final and self._text[end - 1] not in '}]"' and NUMBER_GOES_ON.fullmatch(self._text, end):
             raise _More  # a number may go on in what is still to come
         self._place = end
         return value, problem

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 # The sections of the nested model, and the two switches of the flat one that came before it.
 SECTIONS: Final = frozenset({"accessibility", "preferences", "behavior", "theme", "developer"})
+OF_A_PROFILE: Final = frozenset({"version", "created_at", "updated_at"})
 FLAT: Final = {"reducedMotion": "accessibility", "autoFavoriteWinner": "preferences"}
 
 Step = tuple[str, ...]
@@ -16,6 +17,11 @@ def is_settings_object(value: dict[str, Any]) -> bool:
     return _is_nested(value) or _is_flat(value)
 
 
+def is_name_of_settings(name: str) -> bool:
+    """Whether a field that cannot be read would have been settings."""
+    return name in SECTIONS or name in FLAT
+
+
 def read_settings(value: Any) -> tuple[list[Usable], list[Complaint]]:
     """What stands under a settings key: ([(kind, place, value)], [(place, complaint)]).
 
@@ -25,14 +31,8 @@ def read_settings(value: Any) -> tuple[list[Usable], list[Complaint]]:
         return [], []
     if not isinstance(value, dict):
         return [], [((), "This is not a settings object.")]
-    if isinstance(value.get("settings"), dict) and not _is_nested(value):  # a profile: settings, version, times
-        if value["settings"] == {}:  # a profile that was saved as empty
-            return [("settings", ("settings",), {})], []
-        found, complaints = read_settings(value["settings"])
-        return (
-            [(kind, ("settings", *place), usable) for kind, place, usable in found],
-            [(("settings", *place), message) for place, message in complaints],
-        )
+    if _is_profile(value):  # what was saved is taken as it is, whatever it looks like
+        return [("settings", ("settings",), value["settings"])], []
     if _is_flat(value):
         return _from_flat(value)
     return [("settings", (), value)], []
@@ -49,6 +49,12 @@ def _from_flat(value: dict[str, Any]) -> tuple[list[Usable], list[Complaint]]:
         else:
             complaints.append(((name,), "This switch is neither true nor false."))
     return found, complaints
+
+
+def _is_profile(value: dict[str, Any]) -> bool:
+    """Settings with their version or times beside them or, where somebody wrote it by hand, alone in another object."""
+    inside = value.get("settings")
+    return isinstance(inside, dict) and (bool(OF_A_PROFILE & value.keys()) or (len(value) == 1 and _is_nested(inside)))
 
 
 def _is_nested(value: dict[str, Any]) -> bool:

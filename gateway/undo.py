@@ -7,8 +7,8 @@ from chassis.uploads import encode_end, encode_item
 from gateway import outcomes
 from gateway.journal import Journal
 from gateway.operations import Operation
-from gateway.restore import abort, complete, decide
 from gateway.services import Services
+from gateway.settling import abort, complete, decide
 
 
 async def undo(restore_name: str, owner: str, services: Services, journal: Journal) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class RunsPart:
         self._limits = limits
 
     def stage(self, tx: sqlite3.Connection, restore: Restore, items: Sequence[Item]) -> list[Refusal]:
-        """Take what can be used. Of two items with one id the last wins, and the earlier is refused."""
+        """Take what can be used. Of two items with one id the last wins; the earlier, if it is another, is refused."""
         batch: dict[str, Staged] = {}
         refusals: list[Refusal] = []
         for item in items:
@@ -35,10 +35,12 @@ class RunsPart:
             if isinstance(taken, Refusal):
                 refusals.append(taken)
                 continue
-            if earlier := batch.pop(taken.record.run_id, None):
+            earlier = batch.pop(taken.record.run_id, None)
+            if earlier is not None and earlier.record.digest != taken.record.digest:
                 refusals.append(_repeated(earlier.pointer))
             batch[taken.record.run_id] = taken
-        refusals += map(_repeated, staged.take_back(tx, restore, list(batch)))
+        digests = {run_id: each.record.digest for run_id, each in batch.items()}
+        refusals += map(_repeated, staged.take_back(tx, restore, digests))
         staged.add(tx, restore, list(batch.values()))
         return refusals
 

@@ -1,7 +1,8 @@
 """Runs that wait beside the live ones for the commit of their restore: every statement about them."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 import orjson
@@ -32,7 +33,7 @@ LIVE = """
     WHERE owner = ? AND run_id IN (SELECT value FROM json_each(?))"""
 REMOVE = """
     DELETE FROM staged_runs WHERE restore_id = ? AND run_id IN (SELECT value FROM json_each(?))
-    RETURNING position, pointer"""
+    RETURNING position, pointer, run_id, digest"""
 
 
 class Staged(NamedTuple):
@@ -60,10 +61,10 @@ def add(tx: sqlite3.Connection, restore: Restore, runs: Sequence[Staged]) -> Non
     tx.executemany(STAGE, rows)
 
 
-def take_back(tx: sqlite3.Connection, restore: Restore, run_ids: Sequence[str]) -> list[str]:
-    """Remove those of these runs that are staged; the pointers to where they stood."""
-    removed = tx.execute(REMOVE, (restore.id, orjson.dumps(run_ids).decode())).fetchall()
-    return [pointer for _, pointer in sorted(map(tuple, removed))]
+def take_back(tx: sqlite3.Connection, restore: Restore, digests: Mapping[str, str]) -> list[str]:
+    """Remove those of these runs, by id, that are staged; the pointers to where those stood that were different."""
+    removed = tx.execute(REMOVE, (restore.id, orjson.dumps(list(digests)).decode())).fetchall()
+    return [row["pointer"] for row in sorted(removed, key=itemgetter(0)) if row["digest"] != digests[row["run_id"]]]
 
 
 def digest(tx: sqlite3.Connection, restore: Restore, run_id: str) -> str | None:

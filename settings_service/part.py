@@ -123,10 +123,10 @@ def _unfit(item: Item) -> Wrong | None:
     if not isinstance(item.value, dict):
         return Wrong((), f"{'A history entry' if item.kind == HISTORY else 'Settings'} should be an object.")
     try:
-        text = write_embeddable(item.value)
-        if len(text) > LARGEST_DOCUMENT:
-            return Wrong((), f"This is larger than {LARGEST_DOCUMENT} bytes.")
-        documents.parse(text)
+        documents.parse(write_embeddable(item.value))
+        settings = item.value.get("settings") if item.kind == HISTORY else item.value
+        if len(documents.canonical(settings)) > LARGEST_DOCUMENT:
+            return Wrong((), f"These settings are larger than {LARGEST_DOCUMENT} bytes.")
     except Malformed as error:
         return Wrong((), f"This cannot be kept: {error}.")
     return None

@@ -22,6 +22,8 @@ from vault_service.sealing import ARGON2_MEMORY_BYTES, ARGON2_PASSES, KEY_BYTES,
 
 ARGON2_VERSION: Final = 19  # 1.3, the one of RFC 9106
 MOST_PASSES: Final = 6
+MOST_PROVIDERS: Final = 100
+LONGEST_CIPHERTEXT: Final = 1 << 20  # characters of base64: room for so many of the longest keys
 MOST_MEMORY_KIB: Final = 64 << 10
 PADDED_TO: Final = 256  # bytes; the length of the ciphertext tells little of the lengths of the keys
 
@@ -62,13 +64,13 @@ class Label(BaseModel):
     kdf: Derivation
     cipher: Literal["xchacha20-poly1305"]
     nonce: Annotated[str, _base64(lambda size: size == NONCE_BYTES)]
-    providers: list[str]
+    providers: Annotated[list[str], Field(max_length=MOST_PROVIDERS)]
 
 
 class SealedKeys(Label):
     """The sealed object as it stands in a backup."""
 
-    ciphertext: Annotated[str, _base64(lambda size: size >= TAG_BYTES)]
+    ciphertext: Annotated[str, Field(max_length=LONGEST_CIPHERTEXT), _base64(lambda size: size >= TAG_BYTES)]
 
 
 def seal_all(keys: Mapping[str, SecretStr], passphrase: SecretStr) -> dict[str, Any]:

@@ -26,7 +26,12 @@ class Kill(NamedTuple):
         return f"{self.victim} {self.place} in {self.service}, {self.gateways} gateways"
 
 
-KILLS = [Kill(*chosen) for chosen in product((1, 2), PLACES, PARTICIPANTS, PROCESSES)]
+# With two gateways, those where it can make a difference: the one at work dies, or the service that it is asking.
+KILLS = [
+    kill
+    for kill in (Kill(*chosen) for chosen in product((1, 2), PLACES, PARTICIPANTS, PROCESSES))
+    if kill.gateways == 1 or kill.victim in (FIRST, f"{kill.service}_service")
+]
 # A gateway that dies is replaced by the other; the rest is the same with one as with two, see above.
 KILLS_AT_UNDO = [
     kill for kill in KILLS if not PLACES[kill.place].aborts and (kill.gateways == 2) == (kill.victim == FIRST)

@@ -20,9 +20,9 @@ class FakeJournal:
     def __init__(self, unrest: int = 0, committing: int = 0) -> None:
         self.unrest, self.committing, self.looks = unrest, committing, 0
 
-    async def last_change(self, _owner: str) -> str:
+    async def steps(self, _owner: str) -> int:
         self.looks += 1
-        return str(min(self.looks, 2 * self.unrest))
+        return min(self.looks, 2 * self.unrest)
 
     @asynccontextmanager
     async def one_backup(self, _owner: str) -> AsyncIterator[None]:

@@ -27,7 +27,7 @@ def test_the_latest_restore_can_be_undone_within_seven_days() -> None:
 @pytest.mark.parametrize("stage", set(Stage) - {Stage.DONE})
 def test_what_is_not_in_place_cannot_be_undone(stage: Stage) -> None:
     shown = Entry(DONE.at(stage), is_latest=True, undo=None).shown()
-    assert shown["undo"] == {"open": False, "until": None, "undone_at": None}
+    assert shown["undo"] == {"open": False, "until": None, "undone_at": None, "outcome": None}
 
 
 @pytest.mark.parametrize("kind", [Kind.DRY_RUN, Kind.UNDO])

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from pydantic import SecretStr
 
 from chassis.database import Database, opened
 from chassis.problems import Problem, unavailable
@@ -13,8 +15,9 @@ from chassis.uploads import BLANK, encode_end, encode_item
 from gateway.idempotency import Fingerprint
 from gateway.journal import Journal
 from gateway.operations import Operation, Stage
-from gateway.restore import Order, restore, settle
+from gateway.restore import Order, restore
 from gateway.services import Services
+from gateway.settling import recover, settle
 from gateway.undo import undo
 
 OWNER = "guest:a"
@@ -26,6 +29,7 @@ class FakeKeeper:
 
     def __init__(self, name: str, *parts: str) -> None:
         self.name, self.parts, self.failing = name, parts, set[str]()
+        self.failure = unavailable("service_unavailable", "It does not answer.")
         self.told: list[str] = []
         self.lines: list[bytes] = []
 
@@ -47,7 +51,7 @@ class FakeKeeper:
 
     def _take(self, verb: str) -> None:
         if verb in self.failing:
-            raise unavailable("service_unavailable", "It does not answer.")
+            raise self.failure
         self.told += [verb] if verb != "profile" else []
 
     def _answer(self) -> dict[str, Any]:
@@ -298,3 +302,92 @@ async def test_an_abort_that_does_not_get_through_is_repeated_by_recovery(databa
     await settle(operation, peers.services, journal)
     assert peers.runs.told == ["abort"]
     assert await stage_of(database) == Stage.ABORTED
+
+
+async def test_an_abort_that_waits_for_a_dead_service_keeps_nobody_from_the_next_restore(database: Database) -> None:
+    peers, journal = Peers(), Journal(database)
+    peers.runs.failing = {"stage", "abort"}
+    with pytest.raises(Problem):
+        await restore(document(), order(), peers.services, journal)
+    assert await stage_of(database) == Stage.ABORTING
+    only_settings = _pieces(b'{"settings": {"theme": {}}}')
+    assert (await restore(only_settings, order(), peers.services, journal))["plan"]["settings"] == COUNTS
+
+
+async def test_a_service_that_takes_nothing_more_is_given_up(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hanging(FakeKeeper):
+        async def stage(self, _operation: Operation, lines: AsyncIterable[bytes], _: Any = None) -> dict[str, Any]:
+            async for _line in lines:
+                await asyncio.Event().wait()
+            return self._answer()
+
+    monkeypatch.setattr("gateway.distribution.STALL_SECONDS", 0.05)
+    peers = Peers()
+    peers.runs = Hanging("runs", "runs")
+    many = _pieces(b"[" + b",".join(b'{"run_id": "%d"}' % number for number in range(50)) + b"]")
+    with pytest.raises(Problem) as problem:
+        await restore(many, order(), peers.services, Journal(database))
+    assert (problem.value.status, problem.value.code) == (503, "service_unavailable")
+    assert await stage_of(database) == Stage.ABORTED
+
+
+async def test_only_the_vault_is_told_the_passphrase(database: Database) -> None:
+    told: dict[str, Any] = {}
+
+    class Listening(FakeKeeper):
+        async def stage(self, operation: Operation, lines: AsyncIterable[bytes], passphrase: Any = None) -> Any:
+            told[self.name] = passphrase
+            return await super().stage(operation, lines, passphrase)
+
+    peers = Peers()
+    peers.settings, peers.runs = Listening("settings", "settings", "history"), Listening("runs", "runs")
+    peers.vault = Listening("vault", "api_keys")
+    sealed = _pieces(b'{"settings": {"theme": {}}, "runs": [{"run_id": "a"}], "sealed_api_keys": {"providers": []}}')
+    secret = SecretStr("a passphrase")
+    await restore(sealed, replace(order(), passphrase=secret), peers.services, Journal(database))
+    assert told == {"settings": None, "runs": None, "vault": secret}
+
+
+async def test_an_operation_that_a_service_has_lost_is_ended_and_named(database: Database) -> None:
+    """An operator put back an older copy of one service's file."""
+    peers, journal = Peers(), Journal(database)
+    peers.settings.failing, peers.settings.failure = {"commit"}, Problem(409, "not_staged", "Never staged here.")
+    with pytest.raises(Problem) as problem:
+        await restore(document(), order("mine"), peers.services, journal)
+    assert (problem.value.status, problem.value.code) == (409, "operation_failed")
+    assert await stage_of(database) == Stage.FAILED
+    assert peers.runs.told == ["stage", "commit"], "what the others have goes in all the same"
+    entry = await journal.entry(OWNER, "mine")
+    assert entry is not None
+    assert entry.shown()["outcome"]["problem"]["code"] == "operation_failed"
+    assert await journal.take_lapsed() is None
+    peers.settings.failing = set()
+    assert (await restore(document(), order(), peers.services, journal))["restored_runs"] == 1
+
+
+async def test_recovery_settles_each_operation_by_itself(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One whose service hangs keeps no other waiting."""
+    monkeypatch.setattr("gateway.settling.RECOVERY_SECONDS", 0.01)
+    peers, journal = Peers(), Journal(database)
+    peers.runs.failing = peers.settings.failing = {"commit"}
+    only_settings = _pieces(b'{"settings": {"theme": {}}}')
+    for upload, owner in ((document(), "guest:stuck"), (only_settings, "guest:free")):
+        with pytest.raises(Problem):
+            await restore(upload, replace(order(), owner=owner), peers.services, journal)
+
+    class Hanging(FakeKeeper):
+        async def commit(self, _operation: Operation) -> dict[str, Any]:
+            await asyncio.Event().wait()
+            return {}
+
+    peers.settings.failing = set()
+    peers.runs = Hanging("runs", "runs")
+    recovering = asyncio.create_task(recover(peers.services, journal))
+    async with asyncio.timeout(5):
+        while (await journal.restores("guest:free"))[0].operation.stage is not Stage.DONE:  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(0.01)
+    assert (await journal.restores("guest:stuck"))[0].operation.stage is Stage.COMMITTING
+    recovering.cancel()
+    await asyncio.gather(recovering, return_exceptions=True)

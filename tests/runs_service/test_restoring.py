@@ -97,7 +97,7 @@ async def test_of_two_runs_with_one_id_the_last_wins(asker: Asker, file: Path, b
     one, other = (run(1, source_image_data_url=data_url(letter), x=letter.decode()) for letter in (b"a", b"b"))
     filler = [{"run_id": f"filler {number}"} for number in range(between)]
     staged = await stage(asker, [one, *filler, other, *filler])
-    assert staged["plan"]["runs"] == counts(added=1 + between, refused=1 + between)
+    assert staged["plan"]["runs"] == counts(added=1 + between, refused=1), "an equal run a second time is no loss"
     assert staged["warnings"][0]["pointer"] == "/runs/0"
     assert counted(file, "images") == 1
     await commit(asker)
@@ -227,7 +227,8 @@ async def test_any_document_is_taken_or_refused_item_by_item(asker: Asker, docum
     if answer.status == 409:  # hypothesis came back to a number that is committed
         return
     plan = (await told(answer))["plan"]["runs"]
-    assert plan["added"] + plan["changed"] + plan["unchanged"] + plan["refused"] == len(document)
+    different = {digest(each) for each in document}
+    assert len(different) <= sum(plan.values()) <= len(document), "only an equal run is not counted twice"
     committed = await commit(asker, str(number))
     assert committed["plan"]["runs"] == plan
 
