@@ -13,6 +13,8 @@ from chassis import documents
 from chassis.documents import Malformed
 
 LARGEST_VALUE: Final = 32 << 20  # characters of one value: a run, or a whole export inside a string
+LARGE_VALUE: Final = 1 << 20  # characters: from here on its members are counted, each of which takes 100 bytes or more
+MOST_MEMBERS: Final = 500_000
 BLANK: Final = " \t\r\n"
 NUMBER_GOES_ON: Final = re.compile(r"[0-9.eE+-]*")
 MOST_NAMES: Final = 10_000  # in the outermost object: one browser's localStorage has a few dozen
@@ -81,7 +83,10 @@ class Scanner:
         self._held += len(text)
         if self._held < self._wanted and not self._final:
             return
-        self._text = self._text[self._place :] + "".join(self._arrived)
+        begun = self._text[self._place :]  # of a value that is not here as a whole
+        if len(begun) > LARGE_VALUE and begun.count(",") > MOST_MEMBERS:
+            raise Unusable(f"One value of the document has more than {MOST_MEMBERS:,} members, which is the most.")
+        self._text = begun + "".join(self._arrived)
         self._place, self._arrived = 0, []
         try:
             while self._at is not _At.END or self._text[self._place :].strip(BLANK):

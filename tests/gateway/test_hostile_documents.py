@@ -52,6 +52,12 @@ def test_one_value_beyond_the_limit_is_refused_in_whatever_pieces_it_comes(monke
             read(b'["' + b"x" * 30_000 + b'"]', size)
 
 
+def test_a_value_of_very_many_members_is_refused_before_they_take_their_room() -> None:
+    with pytest.raises(Unusable, match="members"):
+        read(b'[{"run_id": "a", "x": [' + b"{}," * 1_000_000 + b"{}]}]")
+    assert len(read(b"[" + b"{}," * 600_000 + b"{}]", 1 << 22)[0]) == 600_001, "many items are no such value"
+
+
 def test_what_a_warning_repeats_of_a_document_is_bounded() -> None:
     _, reader = read(json.dumps({"settings": {"reducedMotion": True, "k" * 100_000: 1}}).encode())
     (told,) = reader.refusals.first

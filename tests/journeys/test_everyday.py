@@ -113,6 +113,10 @@ async def test_a_dead_vault_leaves_settings_and_runs_working(fresh_stack: Stack)
         assert problem["status"] == 503
         assert "vault" in problem["detail"]
         assert (await browser.get("/health"))["services"]["vault"] == "unavailable"
+        headers = {"Animatize-Backup-Passphrase": "of%20a%20backup%20with%20keys"}
+        sealed = {"runs": [{"run_id": "a"}], "sealed_api_keys": {"providers": []}}
+        assert (await browser.refused_restore(sealed, headers=headers))["status"] == 503
+        assert (await browser.restore({"runs": [{"run_id": "b"}]}))["restored_runs"] == 1, "and keeps nobody waiting"
 
 
 async def test_a_restore_that_cannot_reach_a_service_changes_nothing_and_can_be_repeated(fresh_stack: Stack) -> None:
