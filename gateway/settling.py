@@ -92,8 +92,8 @@ async def recover(services: Services, journal: Journal) -> None:
             try:
                 while (operation := await journal.take_lapsed()) is not None:
                     settling.create_task(settle(operation, services, journal))
-            except sqlite3.Error as error:
-                log.warning("recovery_waits", reason=str(error))
+            except Exception as error:  # nobody else would start this again
+                log.warning("recovery_waits", reason=str(error) or type(error).__name__)
 
 
 async def settle(operation: Operation, services: Services, journal: Journal) -> None:

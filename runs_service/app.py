@@ -7,7 +7,7 @@ from aiohttp import web
 from chassis.database import opened
 from chassis.serving import DATABASE, service
 from runs_service.limits import Limits
-from runs_service.restoring import RunsPart
+from runs_service.part import RunsPart
 from runs_service.routes import STORE, routes
 from runs_service.settings import Settings
 from runs_service.store import Store

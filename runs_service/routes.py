@@ -17,8 +17,8 @@ from chassis.problems import Problem
 from chassis.serving import DATABASE, ROUTES, Route
 from runs_service import images, models, paging, views
 from runs_service.listing import Page, Selection
+from runs_service.part import RunsPart
 from runs_service.records import Record, record
-from runs_service.restoring import RunsPart
 from runs_service.store import Store, unknown_run
 
 STORE: web.AppKey[Store] = web.AppKey("store", Store)
