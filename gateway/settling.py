@@ -89,11 +89,14 @@ async def recover(services: Services, journal: Journal) -> None:
     async with asyncio.TaskGroup() as settling:
         while True:
             await asyncio.sleep(RECOVERY_SECONDS)
+            taken: list[Operation] = []  # all before the first is settled: what fails at once would be taken again
             try:
                 while (operation := await journal.take_lapsed()) is not None:
-                    settling.create_task(settle(operation, services, journal))
+                    taken.append(operation)
             except Exception as error:  # nobody else would start this again
                 log.warning("recovery_waits", reason=str(error) or type(error).__name__)
+            for operation in taken:
+                settling.create_task(settle(operation, services, journal))
 
 
 async def settle(operation: Operation, services: Services, journal: Journal) -> None:
