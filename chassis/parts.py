@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from chassis.uploads import Item
 
@@ -62,19 +62,22 @@ Counts = dict[str, int]
 
 class Outcome(NamedTuple):
     """What applying does or would do: `plan` {part: {added, changed, unchanged}}, `restored` {part: items in place},
-    `removed` {part: items that go, since the document carries the part and does not name them}."""
+    `removed` {part: items that go, since the document carries the part and does not name them}. `state`, once it is
+    done, is what the gateway tells of the service's part as it is now."""
 
     plan: dict[str, Counts]
     restored: Counts
     removed: Counts
+    state: dict[str, Any] | None = None
 
 
 class Undone(NamedTuple):
     """What taking a restore back does or would do, {part: objects}: `undone` are as they were before, `stayed` were
-    written since and are left alone."""
+    written since and are left alone; `state` as of an Outcome."""
 
     undone: Counts
     stayed: Counts
+    state: dict[str, Any] | None = None
 
 
 class Part(Protocol):

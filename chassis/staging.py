@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from chassis.database import Database
 from chassis.messages import json_response, read_query
-from chassis.parts import UNDO_DAYS, Mode, Outcome, Part, Refusal, Refusals, Restore
+from chassis.parts import UNDO_DAYS, Mode, Outcome, Part, Refusal, Refusals, Restore, Undone
 from chassis.peers import Scope, caller
 from chassis.problems import Problem
 from chassis.serving import Route
@@ -127,7 +127,7 @@ def _staged(tx: sqlite3.Connection, restore: Restore, part: Part, refusals: Refu
         raise Problem(410, "restore_aborted", "This restore was aborted while it was being staged.")
     if restore.mode is Mode.UNDO:
         _refuse_nothing_kept(tx, restore)
-        answer: dict[str, Any] = part.plan_undo(tx, restore)._asdict()
+        answer = _undone(part.plan_undo(tx, restore))
     else:
         answer = _answer(part.plan(tx, restore), refusals)
     _remember(tx, restore, State.STAGED, answer)
@@ -157,14 +157,23 @@ def _put_in(tx: sqlite3.Connection, restore: Restore, part: Part, staged: dict[s
     part.discard(tx, restore)
     tx.execute("UPDATE restores SET kept = 1 WHERE restore_id = ?", (restore.id,))
     plan = {name: {**counts, "refused": staged["plan"][name]["refused"]} for name, counts in outcome.plan.items()}
-    return {**staged, "plan": plan, "restored": outcome.restored, "removed": outcome.removed}
+    done = {"plan": plan, "restored": outcome.restored, "removed": outcome.removed}
+    return {**staged, **done, **_known_state(outcome)}
 
 
 def _take_back(tx: sqlite3.Connection, undo: Restore, part: Part) -> dict[str, Any]:
     tx.execute("UPDATE restores SET kept = 0 WHERE restore_id = ?", (undo.undoes,))
     undone = part.undo(tx, undo)
     part.discard(tx, undo)
-    return undone._asdict()
+    return _undone(undone)
+
+
+def _undone(outcome: Undone) -> dict[str, Any]:
+    return {"undone": outcome.undone, "stayed": outcome.stayed, **_known_state(outcome)}
+
+
+def _known_state(outcome: Outcome | Undone) -> dict[str, Any]:
+    return {} if outcome.state is None else {"state": outcome.state}
 
 
 def _forget(tx: sqlite3.Connection, which: str, value: str, part: Part) -> None:

@@ -35,6 +35,7 @@ def restored(operation: Operation, answers: Answers) -> dict[str, Any]:
         "restored_history": in_place["history"],
         "restored_keys": in_place["api_keys"],
         "restored_at": _now(),
+        "settings": _left(answers),
     }
 
 
@@ -46,6 +47,7 @@ def undone(operation: Operation, answers: Answers) -> dict[str, Any]:
         "undone": _gathered(answers, "undone"),
         "stayed": _gathered(answers, "stayed"),
         "undone_at": _now(),
+        "settings": _left(answers),
     }
 
 
@@ -103,6 +105,12 @@ def _gathered(answers: Answers, name: str) -> dict[str, int]:
     return dict.fromkeys(PARTS, 0) | {
         part: number for answer in answers.values() for part, number in answer[name].items()
     }
+
+
+def _left(answers: Answers) -> dict[str, Any] | None:
+    """Version and times of the settings as they were left; None where they had no part in it."""
+    state: dict[str, Any] | None = answers.get("settings", {}).get("state")
+    return state
 
 
 def _now() -> str:

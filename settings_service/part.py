@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from chassis import documents
 from chassis.documents import Malformed, pointer
@@ -60,7 +60,7 @@ class SettingsPart:
             kept.put_aside(tx, restore, after.version)
         if effect.changes_state:
             kept.remember_profile(tx, restore, before.version, after.version)
-        return effect.outcome
+        return effect.outcome._replace(state=_state(tx, restore.owner))
 
     def discard(self, tx: sqlite3.Connection, restore: Restore) -> None:
         staged.discard(tx, restore.id)
@@ -78,7 +78,7 @@ class SettingsPart:
         if reversal.draft is not None:
             versions.append(tx, undo.owner, versions.open_profile(tx, undo.owner), reversal.draft)
         staged.discard(tx, undo.id)
-        return reversal.outcome
+        return reversal.outcome._replace(state=_state(tx, undo.owner))
 
     def forget(self, tx: sqlite3.Connection, restore_id: str) -> None:
         kept.forget(tx, restore_id)
@@ -87,6 +87,12 @@ class SettingsPart:
         """An owner who is over the quota already may still have less, or the same."""
         if growth > 0:
             check_room(versions.used_bytes(tx, owner) + growth, self._quota)
+
+
+def _state(tx: sqlite3.Connection, owner: str) -> dict[str, Any]:
+    """Which version is current now, for an answer that is given when another may be."""
+    profile = versions.open_profile(tx, owner)
+    return {"version": profile.version, "created_at": profile.created_at, "updated_at": profile.updated_at}
 
 
 def _stage(tx: sqlite3.Connection, restore_id: str, item: Item) -> Iterator[Wrong]:

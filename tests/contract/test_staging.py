@@ -408,7 +408,7 @@ async def test_an_undo_gives_back_what_was_there_before(restoring: Restoring) ->
     staged = await told(await restoring.stage_undo("undo", "one"))
     assert await restoring.live() == between
     undone = await told(await restoring.step("undo", "commit"))
-    assert undone == staged
+    assert {name: undone[name] for name in staged} == staged
     assert undone["undone"][restoring.sample.part] == len(restoring.sample.good)
     assert not any(undone["stayed"].values())
     after = await restoring.live()

@@ -391,3 +391,18 @@ async def test_recovery_settles_each_operation_by_itself(database: Database, mon
     assert (await journal.restores("guest:stuck"))[0].operation.stage is Stage.COMMITTING
     recovering.cancel()
     await asyncio.gather(recovering, return_exceptions=True)
+
+
+async def test_the_answer_tells_of_the_settings_as_the_restore_left_them(database: Database) -> None:
+    """Whoever has written since, and also where the answer is given again."""
+
+    class Stating(FakeKeeper):
+        async def commit(self, operation: Operation) -> dict[str, Any]:
+            state = {"version": 5, "created_at": "then", "updated_at": "now"}
+            return await super().commit(operation) | {"state": state}
+
+    peers, journal = Peers(), Journal(database)
+    peers.settings = Stating("settings", "settings", "history")
+    for _ in range(2):
+        answer = await restore(document(), order("mine"), peers.services, journal)
+        assert answer["settings"]["version"] == 5

@@ -96,7 +96,9 @@ async def restore(
     """Stage and commit; the plan must have told what was then done."""
     staged = await stage(asker, items, restore_id, owner, **how)
     committed: dict[str, Any] = await commit(asker, restore_id, owner)
+    state = committed.pop("state")
     assert committed == staged
+    assert state["version"] == (await told(await asker.get("/api/settings", owner=owner)))["version"]
     return committed
 
 
