@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Iterator
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -106,3 +107,16 @@ def test_in_development_a_line_is_for_people(capfd: pytest.CaptureFixture[str]) 
     assert "saved" in shown
     assert "owner=user:ada" in shown
     assert "\x1b" not in shown
+
+
+def test_a_line_that_cannot_be_written_is_lost_and_nothing_else() -> None:
+    class Full(StringIO):
+        def write(self, _: str) -> int:
+            raise OSError(28, "No space left on device")
+
+        def flush(self) -> None:
+            raise OSError(28, "No space left on device")
+
+    output = logs.Lossy(Full())
+    output.write("a line")
+    output.flush()

@@ -65,3 +65,50 @@ async def test_a_finished_operation_is_left_alone(database: Database) -> None:
     await let_leases_lapse(database)
     assert await journal.take_lapsed() is None
     assert not await journal.commit_under_way("guest:a")
+
+
+async def test_a_name_is_taken_once_what_it_names_is_decided_and_free_again_after_an_abort(database: Database) -> None:
+    journal = Journal(database)
+    first = await journal.begin("guest:a", Kind.RESTORE, "merge", "mine")
+    assert await journal.abort(first, None)
+    second = await journal.begin("guest:a", Kind.RESTORE, "merge", "mine")
+    assert await journal.decide(second, {}, "fingerprint")
+    assert await journal.move(second.at(Stage.COMMITTING), Stage.DONE)
+    with pytest.raises(Problem) as taken:
+        await journal.begin("guest:a", Kind.RESTORE, "merge", "mine")
+    assert taken.value.status == 409
+    await journal.begin("guest:b", Kind.RESTORE, "merge", "mine")
+
+
+async def test_nobody_joins_an_operation_that_was_given_up(database: Database) -> None:
+    journal = Journal(database)
+    operation = await journal.begin("guest:a", Kind.RESTORE, "merge")
+    await journal.involve(operation, "settings")
+    aborting = await Journal(database).abort(operation, None)
+    assert aborting is not None
+    assert aborting.participants == ("settings",)
+    with pytest.raises(Problem) as lapsed:
+        await journal.involve(operation, "runs")
+    assert lapsed.value.code == "restore_lapsed"
+
+
+async def test_an_operation_of_a_kind_that_only_a_newer_release_knows_is_left_to_it(database: Database) -> None:
+    journal = Journal(database)
+    await journal.begin("guest:a", Kind.RESTORE, "merge")
+    await database.write(lambda tx: tx.execute("UPDATE operations SET kind = 'adoption'"))
+    await let_leases_lapse(database)
+    assert await journal.take_lapsed() is None
+
+
+async def test_every_step_is_seen_whatever_the_clock_says(database: Database) -> None:
+    journal = Journal(database)
+    seen = [await journal.steps("guest:a")]
+    operation = await journal.begin("guest:a", Kind.RESTORE, "merge")
+    seen.append(await journal.steps("guest:a"))
+    await journal.decide(operation, {}, None)
+    seen.append(await journal.steps("guest:a"))
+    await journal.move(operation.at(Stage.COMMITTING), Stage.DONE)
+    seen.append(await journal.steps("guest:a"))
+    await journal.begin("guest:a", Kind.RESTORE, "merge")
+    assert seen == sorted(set(seen))
+    assert await journal.steps("guest:a") > seen[-1]

@@ -406,3 +406,24 @@ async def test_the_answer_tells_of_the_settings_as_the_restore_left_them(databas
     for _ in range(2):
         answer = await restore(document(), order("mine"), peers.services, journal)
         assert answer["settings"]["version"] == 5
+
+
+async def test_an_upload_that_another_gateway_has_taken_back_is_told_as_lapsed(database: Database) -> None:
+    peers = Peers()
+    peers.runs.failing, peers.runs.failure = {"stage"}, Problem(410, "restore_aborted", "This restore was aborted.")
+    with pytest.raises(Problem) as problem:
+        await restore(document(), order(), peers.services, Journal(database))
+    assert (problem.value.status, problem.value.code) == (503, "restore_lapsed")
+
+
+async def test_the_journal_keeps_no_settings(database: Database) -> None:
+    class Telling(FakeKeeper):
+        async def profile(self, _owner: str, _known: Any = None) -> dict[str, Any]:
+            return {"settings": {"a": "private"}, "version": 1, "created_at": "", "updated_at": ""}
+
+    peers = Peers()
+    peers.settings = Telling("settings", "settings", "history")
+    await restore(document(), order(), peers.services, Journal(database))
+    rows = await database.read(lambda tx: [str(tuple(row)) for row in tx.execute("SELECT * FROM operations")])
+    assert "restored_runs" in rows[0]
+    assert "private" not in rows[0]
