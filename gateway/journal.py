@@ -15,6 +15,7 @@ import orjson
 
 from chassis.database import Database
 from chassis.problems import Problem, unavailable
+from gateway.entries import operation_of, read_entry, read_restores
 from gateway.leases import held
 from gateway.operations import Entry, Kind, Operation, Stage
 from gateway.settings import LEASE_SECONDS
@@ -23,15 +24,10 @@ MOST_SHOWN = 100
 STEPS = """
     SELECT coalesce(sum(CASE stage WHEN 'staging' THEN 1 WHEN 'committing' THEN 2 WHEN 'aborting' THEN 2 ELSE 3 END), 0)
     FROM operations WHERE owner = ?"""
-ENTRIES = """
-    SELECT *, rowid = (
-        SELECT max(rowid) FROM operations AS later
-        WHERE owner = :owner AND kind = 'restore' AND stage IN ('committing', 'done')) AS is_latest
-    FROM operations WHERE owner = :owner"""
 
 
 class Journal:
-    """All SQL of the gateway. `holder` names this process; leases are its promise to be at work."""
+    """What the gateway writes down. `holder` names this process; leases are its promise to be at work."""
 
     def __init__(self, database: Database, lease_seconds: float = LEASE_SECONDS) -> None:
         self._database = database
@@ -42,24 +38,24 @@ class Journal:
         """Raises Problem 409 while another operation of this owner is under way, or where `name` is taken."""
 
         def insert(tx: sqlite3.Connection) -> Operation:
-            taken = _entry(tx, owner, name) if name is not None else None
+            taken = read_entry(tx, owner, name) if name is not None else None
             if taken is not None and taken.operation.stage not in (Stage.ABORTED, Stage.ABORTING):
                 raise under_way()
             return self._insert(tx, _fresh(owner, kind, mode, name))
 
         return await self._database.write(insert)
 
-    async def begin_undo(self, owner: str, restore_name: str, name: str | None = None) -> tuple[Operation, Operation]:
+    async def begin_undo(self, owner: str, restore_name: str) -> tuple[Operation, Operation]:
         """The undo, and the restore that it takes back. Raises Problem 404, 409 where that cannot be undone."""
 
         def insert(tx: sqlite3.Connection) -> tuple[Operation, Operation]:
-            found = _entry(tx, owner, restore_name)
+            found = read_entry(tx, owner, restore_name)
             if found is None:
                 raise unknown_restore()
             if (reason := found.why_not_undone()) is not None:
                 raise Problem(409, "undo_closed", reason)
             undone = found.operation
-            undo = _fresh(owner, Kind.UNDO, undone.mode, name, undoes=undone.id, participants=undone.participants)
+            undo = _fresh(owner, Kind.UNDO, undone.mode, None, undoes=undone.id, participants=undone.participants)
             return self._insert(tx, undo), undone
 
         return await self._database.write(insert)
@@ -124,7 +120,7 @@ class Journal:
                 " RETURNING *",
                 (self._holder, now + self._lease, now),
             ).fetchone()
-            return _operation(row) if row else None
+            return operation_of(row) if row else None
 
         if not await self._database.read(lambda tx: _any_lapsed(tx, now)):
             return None
@@ -141,13 +137,11 @@ class Journal:
 
     async def entry(self, owner: str, name: str) -> Entry | None:
         """The owner's latest operation of this name."""
-        return await self._database.read(lambda tx: _entry(tx, owner, name))
+        return await self._database.read(lambda tx: read_entry(tx, owner, name))
 
     async def restores(self, owner: str) -> list[Entry]:
         """The owner's restores, newest first, at most MOST_SHOWN."""
-        query = f"{ENTRIES} AND kind = 'restore' ORDER BY rowid DESC LIMIT :most"
-        named = {"owner": owner, "most": MOST_SHOWN}
-        return await self._database.read(lambda tx: [_shown(tx, row) for row in tx.execute(query, named).fetchall()])
+        return await self._database.read(lambda tx: read_restores(tx, owner, MOST_SHOWN))
 
     @asynccontextmanager
     async def one_backup(self, owner: str) -> AsyncIterator[None]:
@@ -184,7 +178,7 @@ class Journal:
 
     async def _returned(self, sql: str, values: tuple[Any, ...]) -> Operation | None:
         row = await self._database.write(lambda tx: tx.execute(sql, values).fetchone())
-        return _operation(row) if row else None
+        return operation_of(row) if row else None
 
     async def _changed(self, sql: str, values: tuple[Any, ...]) -> bool:
         return await self._database.write(lambda tx: tx.execute(sql, values).rowcount == 1)
@@ -207,35 +201,6 @@ def unknown_restore() -> Problem:
 def _fresh(owner: str, kind: Kind, mode: str, name: str | None, **rest: Any) -> Operation:
     id_, now = f"r_{secrets.token_hex(12)}", _now()
     return Operation(id_, owner, kind, mode, Stage.STAGING, name or id_, started_at=now, changed_at=now, **rest)
-
-
-def _entry(tx: sqlite3.Connection, owner: str, name: str) -> Entry | None:
-    query = f"{ENTRIES} AND coalesce(name, id) = :name ORDER BY rowid DESC LIMIT 1"
-    row = tx.execute(query, {"owner": owner, "name": name}).fetchone()
-    return _shown(tx, row) if row else None
-
-
-def _shown(tx: sqlite3.Connection, row: sqlite3.Row) -> Entry:
-    query = "SELECT * FROM operations WHERE undoes = ? AND stage IN ('staging', 'committing', 'done')"
-    undo = tx.execute(query, (row["id"],)).fetchone()
-    return Entry(_operation(row), bool(row["is_latest"]), _operation(undo) if undo else None)
-
-
-def _operation(row: sqlite3.Row) -> Operation:
-    return Operation(
-        id=row["id"],
-        owner=row["owner"],
-        kind=Kind(row["kind"]),
-        mode=row["mode"],
-        stage=Stage(row["stage"]),
-        name=row["name"] or row["id"],
-        participants=tuple(orjson.loads(row["participants"])),
-        undoes=row["undoes"],
-        fingerprint=row["fingerprint"],
-        outcome=orjson.loads(row["outcome"]) if row["outcome"] is not None else None,
-        started_at=row["started_at"],
-        changed_at=row["changed_at"],
-    )
 
 
 def _any_lapsed(tx: sqlite3.Connection, now: float) -> bool:

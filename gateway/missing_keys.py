@@ -26,16 +26,15 @@ class MissingKeys:
     def note_sealed(self, value: Any) -> None:
         providers = value.get("providers") if isinstance(value, dict) else None
         self._damaged = not isinstance(providers, list)
-        self._sealed = [str(each)[:LONGEST_NAME] for each in providers or []]
+        self._sealed = [str(each)[:LONGEST_NAME] for each in providers] if isinstance(providers, list) else []
 
     def told(self) -> Iterator[tuple[Path, str]]:
         """Where, and what to do."""
+        sealed = set(self._sealed or ())
         for path, provider in self._configured:
-            if provider not in (self._sealed or ()):
-                yield (
-                    path,
-                    f"The key of {provider} is not in the document: enter it, unless this profile has it already.",
-                )
+            if provider not in sealed:
+                advice = "enter it, unless this profile has it already"
+                yield path, f"The key of {provider} is not in the document: {advice}."
         if self._opened and self._sealed is None:
             yield (), "A passphrase was given, and there are no sealed keys in the document."
         if self._opened:

@@ -1,10 +1,8 @@
 """What crosses the wire at the gateway's own routes."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
-
-SHORTEST_PASSPHRASE, LONGEST_PASSPHRASE = 8, 1024  # characters
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 
 class RestoreQuery(BaseModel):
@@ -16,21 +14,11 @@ class RestoreQuery(BaseModel):
     dry_run: bool = False
 
 
-def _long_enough(given: SecretStr) -> SecretStr:
-    if not SHORTEST_PASSPHRASE <= len(given.get_secret_value()) <= LONGEST_PASSPHRASE:
-        raise ValueError(f"a passphrase has {SHORTEST_PASSPHRASE} to {LONGEST_PASSPHRASE} characters")
-    return given
-
-
 class BackupRequest(BaseModel):
-    """The passphrase under which the profile's provider keys are sealed into the backup."""
+    """The passphrase under which the profile's provider keys are sealed into the backup. The vault judges it."""
 
     model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
-    passphrase: Annotated[
-        SecretStr,
-        AfterValidator(_long_enough),
-        Field(json_schema_extra={"minLength": SHORTEST_PASSPHRASE, "maxLength": LONGEST_PASSPHRASE}),
-    ]
+    passphrase: SecretStr = Field(description="8 to 1024 characters")
 
 
 class RestoreHeaders(BaseModel):

@@ -1,7 +1,8 @@
 """The public routes: which service answers each, and the few that the gateway answers itself."""
 
 import asyncio
-from contextlib import aclosing
+import re
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
@@ -39,6 +40,7 @@ JOURNAL: web.AppKey[Journal] = web.AppKey("journal", Journal)
 SIGNER: web.AppKey[Signer] = web.AppKey("signer", Signer)
 RESTORE_LIMIT: web.AppKey[int] = web.AppKey("restore_limit", int)
 FINGERPRINT_KEYS: web.AppKey[list[bytes]] = web.AppKey("fingerprint_keys", list)
+STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 STALL_SECONDS = 30.0  # how long a backup waits for a reader that takes nothing
 
 
@@ -92,13 +94,11 @@ def _passphrase(request: web.Request) -> SecretStr | None:
     given = request.headers.get(PASSPHRASE_HEADER)
     if given is None:
         return None
-    try:
-        passphrase = unquote(given, errors="strict")
-        passphrase.encode()  # a header that is no ASCII comes as surrogates
-        return SecretStr(passphrase)
-    except UnicodeError as error:
-        detail = f"{PASSPHRASE_HEADER} takes the passphrase in UTF-8, percent-encoded."
-        raise Problem(400, "bad_passphrase_header", detail) from error
+    with suppress(UnicodeDecodeError):
+        if given.isascii() and not STRAY_PERCENT.search(given):
+            return SecretStr(unquote(given, errors="strict"))
+    detail = f"{PASSPHRASE_HEADER} takes the passphrase in UTF-8, percent-encoded."
+    raise Problem(400, "bad_passphrase_header", detail)
 
 
 async def list_restores(request: web.Request) -> web.Response:

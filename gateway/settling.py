@@ -16,7 +16,18 @@ from gateway.services import Services
 log = structlog.get_logger()
 
 RECOVERY_SECONDS = 1.0
-LOST: Final = frozenset({"not_staged", "restore_aborted", "unknown_restore"})  # what no waiting mends
+UNKNOWN_THERE: Final = frozenset({"not_staged", "restore_aborted", "unknown_restore"})  # what no waiting mends
+
+
+class Lost(Problem):
+    """409: decided, and a service does not know what it had staged for it."""
+
+    def __init__(self) -> None:
+        reason = (
+            "A service does not know what it had staged for this: an older copy of its file was put back meanwhile."
+        )
+        advice = "What the others had is in place; restore the document once more."
+        super().__init__(409, "operation_failed", f"{reason} {advice}")
 
 
 async def decide(operation: Operation, found: dict[str, Any], fingerprint: str | None, journal: Journal) -> Operation:
@@ -29,34 +40,45 @@ async def decide(operation: Operation, found: dict[str, Any], fingerprint: str |
 async def complete(operation: Operation, services: Services, journal: Journal) -> dict[str, Any]:
     """Commit everywhere, then tell. Raises Problem 503 where that cannot be done now: recovery tries until it is."""
     try:
-        answers = await commit(operation, services)
-        tell = outcomes.undone if operation.kind is Kind.UNDO else outcomes.restored
-        outcome = await with_settings(tell(operation, answers), operation.owner, services)
-        await journal.move(operation, Stage.DONE, outcomes.without_content(outcome))
+        return await finish(operation, services, journal)
     except (Problem, sqlite3.Error) as error:
-        if isinstance(error, Problem) and error.code in LOST:
-            log.error("operation_failed", operation=operation.id, reason=str(error))
-            await journal.move(operation, Stage.FAILED, outcomes.failed(lost()))
-            raise lost() from error
+        if isinstance(error, Lost):
+            raise
         log.warning("commit_waits", operation=operation.id, reason=str(error))
         detail = "This is decided and will be completed by itself; there is no need to repeat it."
         raise unavailable("restore_completing", detail) from error
+
+
+async def finish(operation: Operation, services: Services, journal: Journal) -> dict[str, Any]:
+    """Raises Lost, once that stands in the journal."""
+    try:
+        answers = await commit(operation, services)
+    except Lost as lost:
+        log.error("operation_failed", operation=operation.id, reason=str(lost.__cause__))
+        await journal.move(operation, Stage.FAILED, outcomes.failed(lost))
+        raise
+    tell = outcomes.undone if operation.kind is Kind.UNDO else outcomes.restored
+    outcome = await with_settings(tell(operation, answers), operation.owner, services)
+    await journal.move(operation, Stage.DONE, outcomes.without_content(outcome))
     return outcome
 
 
 async def commit(operation: Operation, services: Services) -> Answers:
-    """In the order of `taking_part`. Repeating it does no harm: a service gives its first answer again."""
+    """In the order of `taking_part`. Repeating it does no harm: a service gives its first answer again.
+
+    Raises Lost where a service never heard of it, when all others have committed.
+    """
     answers: Answers = {}
     failure: Problem | None = None
     for keeper in services.taking_part(operation):
         try:
             answers[keeper.name] = await keeper.commit(operation)
         except Problem as problem:
-            if problem.code not in LOST:
+            if problem.code not in UNKNOWN_THERE:
                 raise
             failure = problem  # what the others have staged goes in all the same
     if failure is not None:
-        raise failure
+        raise Lost from failure
     return answers
 
 
@@ -115,10 +137,3 @@ async def settle(operation: Operation, services: Services, journal: Journal) -> 
 async def with_settings(outcome: dict[str, Any], owner: str, services: Services) -> dict[str, Any]:
     """The outcome and the settings as it left them or, of a dry run, as they are."""
     return outcome | {"settings": await services.settings.profile(owner, outcome.get("settings"))}
-
-
-def lost() -> Problem:
-    detail = "A service does not know what it had staged for this: an older copy of its file was put back meanwhile."
-    return Problem(
-        409, "operation_failed", f"{detail} What the others had is in place; restore the document once more."
-    )

@@ -4,6 +4,7 @@ Plaintext lives between the two seals only, in memory; what goes on from here is
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -81,10 +82,8 @@ def _judged(key: KeyEncryptionKey, owner: str, provider: str, api_key: SecretStr
 def read_passphrase(request: web.Request) -> SecretStr:
     """The passphrase of the request's header. Raises Problem 400 unless it is there once, percent-encoded UTF-8."""
     given = request.headers.getall(HEADER, [])
-    try:
+    with suppress(UnicodeDecodeError):
         if len(given) == 1 and PERCENT_ENCODED.fullmatch(given[0]):
             return SecretStr(unquote_to_bytes(given[0]).decode())
-    except UnicodeDecodeError:
-        pass
     detail = f"Send the backup's passphrase once, in the header {HEADER}, as percent-encoded UTF-8."
     raise Problem(400, "bad_passphrase_header", detail)

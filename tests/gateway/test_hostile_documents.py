@@ -110,3 +110,23 @@ def test_a_manifest_that_cannot_be_read_is_damage(manifest: bytes) -> None:
 def test_a_field_of_that_name_in_what_is_no_backup_is_somebody_elses() -> None:
     assert len(read(b'{"animatize_ui_runs_v2": "[{}]", "manifest": "of another application"}')[0]) == 1
     assert len(read(b'{"runs": [{"run_id": "a"}], "manifest": null}')[0]) == 1
+
+
+@pytest.mark.parametrize("providers", ["7", "true", '"veo"', '{"veo": 1}', "null", "[7, null, {}]"])
+@pytest.mark.parametrize("opens_keys", [False, True])
+def test_whatever_stands_in_place_of_sealed_keys_brings_nothing_down(providers: str, *, opens_keys: bool) -> None:
+    for sealed in ('{"providers": ' + providers + "}", providers):
+        reader = Reader(opens_keys=opens_keys)
+        text = '{"runs": [{"run_id": "a"}], "sealed_api_keys": ' + sealed + "}"
+        found = [*reader.feed(text.encode()), *reader.close()]
+        assert len(found) == 1 + opens_keys
+        assert opens_keys or reader.refusals.first
+
+
+def test_many_statuses_beside_many_sealed_keys_are_compared_at_once() -> None:
+    names = [f"p{number}" for number in range(40_000)]
+    rows = [{"provider": name, "configured": True} for name in names]
+    text = json.dumps({"api_credentials": rows, "sealed_api_keys": {"providers": names}}).encode()
+    started = time.perf_counter()
+    read(text, 1 << 20)
+    assert time.perf_counter() - started < SECONDS

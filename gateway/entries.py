@@ -1,0 +1,51 @@
+"""How rows of the journal are read: as operations, and as what their owner may look at."""
+
+import sqlite3
+from typing import Final
+
+import orjson
+
+from gateway.operations import Entry, Kind, Operation, Stage
+
+ENTRIES: Final = """
+    SELECT *, rowid = (
+        SELECT max(rowid) FROM operations AS later
+        WHERE owner = :owner AND kind = 'restore' AND stage IN ('committing', 'done')) AS is_latest
+    FROM operations WHERE owner = :owner"""
+
+
+def read_entry(tx: sqlite3.Connection, owner: str, name: str) -> Entry | None:
+    """The owner's latest operation of this name."""
+    query = f"{ENTRIES} AND coalesce(name, id) = :name ORDER BY rowid DESC LIMIT 1"
+    row = tx.execute(query, {"owner": owner, "name": name}).fetchone()
+    return _entry(tx, row) if row else None
+
+
+def read_restores(tx: sqlite3.Connection, owner: str, most: int) -> list[Entry]:
+    """The owner's restores, newest first."""
+    query = f"{ENTRIES} AND kind = 'restore' ORDER BY rowid DESC LIMIT :most"
+    return [_entry(tx, row) for row in tx.execute(query, {"owner": owner, "most": most}).fetchall()]
+
+
+def operation_of(row: sqlite3.Row) -> Operation:
+    """Of a whole row of `operations`."""
+    return Operation(
+        id=row["id"],
+        owner=row["owner"],
+        kind=Kind(row["kind"]),
+        mode=row["mode"],
+        stage=Stage(row["stage"]),
+        name=row["name"] or row["id"],
+        participants=tuple(orjson.loads(row["participants"])),
+        undoes=row["undoes"],
+        fingerprint=row["fingerprint"],
+        outcome=orjson.loads(row["outcome"]) if row["outcome"] is not None else None,
+        started_at=row["started_at"],
+        changed_at=row["changed_at"],
+    )
+
+
+def _entry(tx: sqlite3.Connection, row: sqlite3.Row) -> Entry:
+    query = "SELECT * FROM operations WHERE undoes = ? AND stage IN ('staging', 'committing', 'done')"
+    undo = tx.execute(query, (row["id"],)).fetchone()
+    return Entry(operation_of(row), bool(row["is_latest"]), operation_of(undo) if undo else None)
