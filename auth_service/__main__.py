@@ -2,7 +2,7 @@
 
 from auth_service.app import create_app
 from auth_service.settings import Settings
-from chassis import serving
+from chassis import running
 
 if __name__ == "__main__":
-    serving.start(Settings, create_app, process="auth_service")
+    running.start(Settings, create_app, process="auth_service")

@@ -1,8 +1,8 @@
 """Starts the gateway."""
 
-from chassis import serving
+from chassis import running
 from gateway.app import create_app
 from gateway.settings import Settings
 
 if __name__ == "__main__":
-    serving.start(Settings, create_app, process="gateway")
+    running.start(Settings, create_app, process="gateway")

@@ -1,8 +1,8 @@
 """Starts the settings service."""
 
-from chassis import serving
+from chassis import running
 from settings_service.app import create_app
 from settings_service.settings import Settings
 
 if __name__ == "__main__":
-    serving.start(Settings, create_app, process="settings_service")
+    running.start(Settings, create_app, process="settings_service")

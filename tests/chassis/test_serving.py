@@ -197,7 +197,7 @@ import asyncio
 from aiohttp import web
 from pydantic import Field
 from pydantic_settings import BaseSettings
-from chassis import messages, serving
+from chassis import messages, running, serving
 from chassis.settings import CONFIG, Environment, Listen, Port, local_address
 
 class Settings(BaseSettings):
@@ -223,7 +223,7 @@ def create_app(settings):
     app.cleanup_ctx.append(lifespan)
     return app
 
-serving.start(Settings, create_app, process="toy")
+running.start(Settings, create_app, process="toy")
 """
 
 
