@@ -58,9 +58,9 @@ class Problem(Exception):
         )
 
 
-def unavailable(code: str, detail: str, *, retry_after: int = RETRY_SECONDS) -> Problem:
+def unavailable(code: str, detail: str, *, retry_after: int = RETRY_SECONDS, **extra: Any) -> Problem:
     """503 with Retry-After: nothing is wrong with the request; the same one can succeed later."""
-    return Problem(503, code, detail, headers={"Retry-After": str(retry_after)})
+    return Problem(503, code, detail, headers={"Retry-After": str(retry_after)}, **extra)
 
 
 def invalid(error: ValidationError, code: str = "invalid", *, within: Sequence[str | int] = ()) -> Problem:

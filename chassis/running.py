@@ -1,29 +1,42 @@
 """How a process starts, serves and ends."""
 
+import asyncio
 import gc
+import signal
+import socket
 import sqlite3
-from collections.abc import Callable
-from typing import Protocol, TypeVar, cast
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol, TypeVar, cast
 
 import uvloop
 from aiohttp import web
+from pydantic import PositiveFloat
 from pydantic_settings import BaseSettings
 
 from chassis import logs
 from chassis.schema import Unusable
-from chassis.settings import Address, load
+from chassis.settings import CONFIG, Address, Environment, load_both
+from chassis.stopping import Door, let_go
 
-STOP_SECONDS = 4.0  # the stack kills a service after 5
+CLOSING_SECONDS = 4.0  # for what is still under way when the door is closed; the stack kills a service after 5
+BACKLOG = 1024  # connections that wait for the event loop
 # What is parsed here are trees, and those have no cycles: looking for some took a tenth of the time of a restore.
 GC_THRESHOLDS = (50_000, 20, 20)
 LONGEST_LINE = 16_384  # bytes of a request line or header: room for a key or a passphrase in a header
 
 
-class Listening(Protocol):
-    """What `start` asks of a process's settings."""
+class Running(BaseSettings):
+    """What every process reads besides its own settings."""
 
-    @property
-    def env(self) -> str: ...
+    model_config = CONFIG
+    env: Environment = "development"
+    share_port: bool = False
+    drain_seconds: PositiveFloat = 20.0
+
+
+class Listening(Protocol):
+    """What `start` asks of a process's own settings."""
+
     @property
     def listen(self) -> Address: ...
 
@@ -32,32 +45,81 @@ S = TypeVar("S", bound=BaseSettings)
 
 
 def start(settings_model: type[S], create_app: Callable[[S], web.Application], *, process: str) -> None:
-    """Read the environment, then serve until SIGINT or SIGTERM: stop accepting, finish what is under way, close.
+    """Read the environment, then serve until SIGINT or SIGTERM.
 
-    A client that leaves does not cut a write in half: handlers are not cancelled. Exits with one message where the
-    configuration is wrong or the database cannot be used.
+    SIGTERM costs no request: see `stopping`. SIGINT, also after it, only finishes what is under way. A client that
+    leaves does not cut a write in half: handlers are not cancelled. Exits with one message where the configuration is
+    wrong or the database cannot be used.
     """
-    settings = load(settings_model)
-    place = cast("Listening", settings)
-    logs.configure(process, place.env)
+    settings, running = load_both(settings_model, Running)
+    logs.configure(process, running.env)
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     try:
-        _serve(create_app(settings), place.listen)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(create_app(settings), cast("Listening", settings).listen, running))
     except (Unusable, OSError, sqlite3.Error) as error:  # a port that is taken, a folder that is none, a locked file
         raise SystemExit(f"{process} cannot start: {error}") from None
 
 
-def _serve(app: web.Application, listen: Address) -> None:
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-    web.run_app(
+async def _serve(app: web.Application, listen: Address, running: Running) -> None:
+    signals = _signals()
+    leaving = asyncio.Event()
+    app.on_response_prepare.append(_last_answer(leaving))
+    runner = _runner(app)
+    try:
+        await runner.setup()
+        door = Door(_listening(listen, shared=running.share_port))
+        for each in door.sockets:
+            await web.SockSite(runner, each, backlog=BACKLOG).start()
+        if await signals.get() == signal.SIGTERM:
+            leaving.set()
+            await _first_of(let_go(cast("web.Server", runner.server), door), signals.get(), running.drain_seconds)
+    finally:
+        await runner.cleanup()
+
+
+def _signals() -> asyncio.Queue[int]:
+    received: asyncio.Queue[int] = asyncio.Queue()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(each, received.put_nowait, each)
+    return received
+
+
+def _last_answer(leaving: asyncio.Event) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """Once the process is leaving, each connection gets one more answer (RFC 9112, 9.6)."""
+
+    async def close_behind(_: web.Request, response: web.StreamResponse) -> None:
+        if leaving.is_set():
+            response.force_close()
+            response.headers["Connection"] = "close"
+
+    return close_behind
+
+
+def _runner(app: web.Application) -> web.AppRunner:
+    return web.AppRunner(
         app,
-        host=listen.host,
-        port=listen.port,
-        loop=uvloop.new_event_loop(),
-        print=None,
         access_log=None,
-        shutdown_timeout=STOP_SECONDS,
+        shutdown_timeout=CLOSING_SECONDS,
         handler_cancellation=False,
         max_line_size=LONGEST_LINE,
         max_field_size=LONGEST_LINE,
     )
+
+
+def _listening(listen: Address, *, shared: bool) -> list[socket.socket]:
+    """A socket for each address of the host: `localhost` may have two. Raises OSError where a port is taken."""
+    found = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    places = dict.fromkeys((family, address[:2]) for family, _, _, _, address in found)
+    return [
+        socket.create_server(address, family=family, backlog=BACKLOG, reuse_port=shared) for family, address in places
+    ]
+
+
+async def _first_of(one: Coroutine[Any, Any, Any], other: Coroutine[Any, Any, Any], seconds: float) -> None:
+    tasks = [asyncio.create_task(each) for each in (one, other)]
+    await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for each in tasks:
+        each.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -17,6 +17,7 @@ CONFIG = SettingsConfigDict(
 SHORTEST_SECRET = 32
 
 Model = TypeVar("Model", bound=BaseSettings)
+Other = TypeVar("Other", bound=BaseSettings)
 Environment = Literal["development", "production"]
 Port = Annotated[int, Field(ge=1, le=65531)]
 
@@ -89,24 +90,35 @@ def database_file(path: Path, owner: str) -> Path:
 
 def load(model: type[Model]) -> Model:
     """Read the environment into `model`. Exits with one message that names every problem, and no value."""
-    problems: list[str] = []
+    return load_both(model, model)[0]
+
+
+def load_both(one: type[Model], other: type[Other]) -> tuple[Model, Other]:
+    """Two models that one process reads, with one message for the problems of both."""
+    problems: dict[str, None] = {}  # in their order, each once
+    read = _read(one, problems), _read(other, problems)
+    if read[0] is None or read[1] is None or problems:
+        raise SystemExit("The configuration has problems:\n" + "\n".join(f"  {line}" for line in problems))
+    return read[0], read[1]
+
+
+def _read(model: type[Model], problems: dict[str, None]) -> Model | None:
     values: dict[str, Any] = {}
     for key, variable in _secrets(model):
         try:
             values |= secret_from_file(variable, key)
         except OSError as error:
-            problems.append(f"{variable}_FILE: cannot be read ({error.strerror})")
+            problems[f"{variable}_FILE: cannot be read ({error.strerror})"] = None
         except UnicodeDecodeError:
-            problems.append(f"{variable}_FILE: cannot be read (it is not UTF-8)")
+            problems[f"{variable}_FILE: cannot be read (it is not UTF-8)"] = None
         except ValueError as error:
-            problems.append(f"{variable}_FILE: {error}")
+            problems[f"{variable}_FILE: {error}"] = None
     try:
-        settings = model(**values)
+        return model(**values)
     except ValidationError as error:
-        problems += [f"{_variable(model, str(e['loc'][0]))}: {e['msg']}" for e in error.errors() if _telling(e["type"])]
-    if problems:
-        raise SystemExit("The configuration has problems:\n" + "\n".join(f"  {line}" for line in problems))
-    return settings
+        found = [f"{_variable(model, str(e['loc'][0]))}: {e['msg']}" for e in error.errors() if _telling(e["type"])]
+        problems |= dict.fromkeys(found)
+        return None
 
 
 def secret_from_file(variable: str, key: str) -> dict[str, str]:

@@ -55,6 +55,7 @@ startsecs = 1
 startretries = {retries}
 stopwaitsecs = {patience}
 stopasgroup = true
+stopsignal = INT
 stdout_logfile = NONE
 stderr_logfile = NONE
 """

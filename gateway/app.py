@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-import aiohttp
 from aiohttp import web
 
 from chassis import serving
@@ -18,6 +17,7 @@ from gateway.idempotency import fingerprint_keys
 from gateway.identity import IDENTITY, Audience, Identity, cookie_setter, identified
 from gateway.journal import Journal
 from gateway.routes import FINGERPRINT_KEYS, JOURNAL, RESTORE_LIMIT, ROUTES, SIGNER
+from gateway.sending import connections
 from gateway.services import Auth, Keeper, Services, SettingsKeeper
 from gateway.settings import Settings
 from gateway.settling import recover
@@ -46,9 +46,7 @@ def create_app(settings: Settings) -> web.Application:
 
 def _peers(settings: Settings) -> Lifespan:
     async def context(app: web.Application) -> AsyncIterator[None]:
-        connector = aiohttp.TCPConnector(limit=0)
-        jar = aiohttp.DummyCookieJar()
-        async with aiohttp.ClientSession(connector=connector, cookie_jar=jar, auto_decompress=False) as http:
+        async with connections() as http:
             signer = app[SIGNER]
             app[SERVICES] = Services(
                 Auth("auth", settings.auth_url, http, signer),

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from chassis.problems import Problem
 from chassis.serving import Handler
-from gateway.identity import SAFE_METHODS
+from gateway.sending import SAFE_METHODS
 
 PUBLIC_URL: web.AppKey[str] = web.AppKey("public_url", str)
 

@@ -9,8 +9,9 @@ from chassis.messages import streamed
 from chassis.peers import Caller, Scope
 from chassis.serving import Handler
 from gateway.compression import body_of, coding_of, too_large
-from gateway.identity import IDENTITY, SAFE_METHODS, SESSION
+from gateway.identity import IDENTITY, SESSION
 from gateway.peer import Peer
+from gateway.sending import SAFE_METHODS
 from gateway.services import Services
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

@@ -14,13 +14,13 @@ from cachetools import TTLCache
 from chassis.peers import Caller, Scope
 from chassis.problems import Problem
 from chassis.serving import HEALTH_PATHS, ROUTES, Handler
+from gateway.sending import SAFE_METHODS
 from gateway.services import Auth
 
 COOKIE = "animatize_session"
 TOKEN = re.compile(r"[A-Za-z0-9_-]{20,100}")
 FRESH_SECONDS = 1.0  # within this a revoked session is refused everywhere
 STALE_SECONDS = 30.0  # a read may use an answer this old while the auth service cannot be reached
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Audience(StrEnum):

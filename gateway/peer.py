@@ -1,39 +1,30 @@
-"""How the gateway asks a service: signed, at one of its replicas, with patience. Nothing else knows a service's URL."""
+"""How the gateway asks a service: in somebody's name, signed; and what it makes of the answer, or of none."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from io import BytesIO
-from itertools import count
 from typing import Any
 
 import aiohttp
 import structlog
-from yarl import URL
 
 from chassis import documents, logs
 from chassis.peers import Caller, Signer
 from chassis.problems import Problem, unavailable
+from gateway.sending import FAILED, Body, Effort, Message, Sender
 
 log = structlog.get_logger()
 
-CONNECT_SECONDS = 3.0  # how long a request that was never sent is tried again, over all replicas
-RETRY_PAUSE = 0.05
-HEALTH_SECONDS = 2.0
-PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=2.0, sock_read=30.0)
-NO_PATIENCE = aiohttp.ClientTimeout(total=1.0)
-Body = bytes | AsyncIterable[bytes]
-SENT_AT_ONCE = 1 << 20  # bytes; aiohttp warns of more in one piece, and sends a file in pieces, but on a thread
 UNTRUSTED = ("unsigned", "wrong_scope")
+CUT = (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, aiohttp.SocketTimeoutError)
+EFFORT = Effort()
 
 
 class Peer:
     """One service: its replicas, and a signed way to ask them."""
 
     def __init__(self, name: str, urls: Sequence[str], http: aiohttp.ClientSession, signer: Signer) -> None:
-        self.name, self._urls, self._http, self._signer = name, urls, http, signer
-        self._turn = count()
+        self.name, self._signer, self._sender = name, signer, Sender(urls, http)
+        self.is_ready = self._sender.is_ready
 
     @asynccontextmanager
     async def ask(
@@ -44,11 +35,11 @@ class Peer:
         *,
         headers: Mapping[str, str] | None = None,
         data: Body | None = None,
-        patience: aiohttp.ClientTimeout = PATIENCE,
+        effort: Effort = EFFORT,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The service's answer, whatever its status. Raises Problem 503 where there is none.
+        """The service's answer, whatever its status. Raises Problem 503 where there is none, or where it breaks off.
 
-        What was never sent is tried again for CONNECT_SECONDS. `path` is percent-encoded, with its query.
+        `path` is percent-encoded, with its query.
         """
         signed = {
             "Authorization": f"Bearer {self._signer.token(who, self.name)}",
@@ -56,8 +47,8 @@ class Peer:
             **(headers or {}),
         }
         try:
-            response = await self._send(method, path, data, headers=signed, timeout=patience)
-        except (aiohttp.ClientError, TimeoutError) as error:
+            response = await self._sender.send(Message(method, path, signed, data), effort)
+        except FAILED as error:
             if isinstance(error.__cause__, Problem):  # raised by `data` itself while it was sent
                 raise error.__cause__ from None
             log.warning("service_failed", service=self.name, reason=type(error).__name__)
@@ -65,16 +56,16 @@ class Peer:
         try:
             await self._refuse_distrust(response)
             yield response
+        except CUT as error:
+            raise self.unreachable() from error
         finally:
             response.release()
 
-    async def call(
-        self, method: str, path: str, who: Caller, value: Any = None, *, patience: aiohttp.ClientTimeout = PATIENCE
-    ) -> Any:
+    async def call(self, method: str, path: str, who: Caller, value: Any = None, effort: Effort = EFFORT) -> Any:
         """The JSON of a successful answer. Raises the service's own problem otherwise."""
         headers = {"Content-Type": "application/json"} if value is not None else {}
         data = documents.write(value) if value is not None else None
-        async with self.ask(method, path, who, headers=headers, data=data, patience=patience) as response:
+        async with self.ask(method, path, who, headers=headers, data=data, effort=effort) as response:
             return await self.read_answer(response)
 
     async def read_answer(self, response: aiohttp.ClientResponse) -> Any:
@@ -95,26 +86,6 @@ class Peer:
             **{name: value for name, value in answer.items() if name not in known},
         )
 
-    async def is_ready(self) -> bool:
-        try:
-            timeout = aiohttp.ClientTimeout(HEALTH_SECONDS)
-            async with self._http.get(self._next_url() + "/health/ready", timeout=timeout) as response:
-                return response.status == 200
-        except (aiohttp.ClientError, TimeoutError):
-            return False
-
-    async def _send(self, method: str, path: str, data: Body | None, **rest: Any) -> aiohttp.ClientResponse:
-        deadline = time.monotonic() + CONNECT_SECONDS
-        while True:
-            try:
-                url = URL(self._next_url() + path, encoded=True)
-                body = BytesIO(data) if isinstance(data, bytes) and len(data) >= SENT_AT_ONCE else data
-                return await self._http.request(method, url, data=body, allow_redirects=False, **rest)
-            except aiohttp.ClientConnectorError:
-                if rest["timeout"] is NO_PATIENCE or time.monotonic() > deadline:
-                    raise
-                await asyncio.sleep(RETRY_PAUSE)
-
     async def _refuse_distrust(self, response: aiohttp.ClientResponse) -> None:
         """That a service does not believe the gateway is our fault, never the caller's: 503, not 401."""
         if response.status != 401:
@@ -124,8 +95,6 @@ class Peer:
             log.error("service_distrusts_gateway", service=self.name, code=code)
             raise self.unreachable()
 
-    def _next_url(self) -> str:
-        return self._urls[next(self._turn) % len(self._urls)]
-
     def unreachable(self) -> Problem:
-        return unavailable("service_unavailable", f"The {self.name} service does not answer. Try again in a moment.")
+        detail = f"The {self.name} service does not answer. Try again in a moment."
+        return unavailable("service_unavailable", detail, service=self.name)

@@ -14,9 +14,10 @@ from chassis.peers import Caller, Scope
 from chassis.problems import Problem
 from chassis.uploads import whole_lines
 from gateway.operations import Operation
-from gateway.peer import NO_PATIENCE, PATIENCE, Peer
+from gateway.peer import Peer
+from gateway.sending import Effort
 
-LONG_PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=2.0, sock_read=600.0)
+LONG_SECONDS = 600.0  # a service may be at work on all that an owner has
 PASSPHRASE_HEADER = "Animatize-Backup-Passphrase"  # noqa: S105 - its name
 
 
@@ -32,10 +33,10 @@ class Auth(Peer):
 
     async def resolve(self, token: str, *, at_once: bool = False) -> dict[str, Any] | None:
         """The session that the token opens; None where it is unknown, expired or ended. `at_once` does not insist."""
-        patience = NO_PATIENCE if at_once else PATIENCE
+        effort = Effort(1.0, retried=False) if at_once else Effort(repeatable=True)
         try:
             found: dict[str, Any] = await self.call(
-                "POST", "/internal/sessions/resolve", self.WHO, {"token": token}, patience=patience
+                "POST", "/internal/sessions/resolve", self.WHO, {"token": token}, effort
             )
         except Problem as problem:
             if problem.code == "unknown_session":
@@ -65,7 +66,7 @@ class Keeper(Peer):
             method, headers = "POST", {"Content-Type": "application/json"}
             data = documents.write({"passphrase": passphrase.get_secret_value()})
         async with self.ask(
-            method, "/internal/backup", who, headers=headers, data=data, patience=LONG_PATIENCE
+            method, "/internal/backup", who, headers=headers, data=data, effort=Effort(LONG_SECONDS)
         ) as response:
             if response.status != 200:
                 await self.read_answer(response)
@@ -88,7 +89,7 @@ class Keeper(Peer):
         if passphrase is not None:
             headers[PASSPHRASE_HEADER] = quote(passphrase.get_secret_value(), safe="")
         who = Caller(operation.owner, Scope.SYSTEM)
-        async with self.ask("PUT", path, who, headers=headers, data=lines, patience=LONG_PATIENCE) as response:
+        async with self.ask("PUT", path, who, headers=headers, data=lines, effort=Effort(LONG_SECONDS)) as response:
             answer: dict[str, Any] = await self.read_answer(response)
             return answer
 
@@ -102,7 +103,8 @@ class Keeper(Peer):
 
     async def _tell(self, operation: Operation, end: str) -> Any:
         who = Caller(operation.owner, Scope.SYSTEM)
-        return await self.call("POST", f"{_restore_path(operation)}/{end}", who, patience=LONG_PATIENCE)
+        path = f"{_restore_path(operation)}/{end}"
+        return await self.call("POST", path, who, effort=Effort(LONG_SECONDS, repeatable=True))
 
 
 class SettingsKeeper(Keeper):

@@ -51,7 +51,7 @@ async def test_a_services_own_problem_is_handed_on_whole(http: aiohttp.ClientSes
 async def test_a_service_that_is_not_there_is_named_with_when_to_try_again(
     http: aiohttp.ClientSession, signer: Signer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.peer.CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr("gateway.sending.RETRY_SECONDS", 0.1)
     (port,) = free_ports(1)
     with pytest.raises(Problem, match="vault service") as raised:
         await Peer("vault", [f"http://127.0.0.1:{port}"], http, signer).call("GET", "/api/providers", WHO)
