@@ -10,7 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from urllib.error import URLError
 
@@ -26,34 +26,36 @@ BELOW_THE_EPHEMERAL = range(12_000, 32_000)
 class Stack:
     """Starts with `start()`; `url` is the gateway's address. Logs of all processes go to `log`.
 
-    More `gateways` than one are called gateway, gateway-2 and so on: over the same file, each on a port of its own.
+    More `gateways` than one are called gateway, gateway-2 and so on, and more `replicas` of each service runs_service,
+    runs_service-2 and so on: over the same file, each on a port of its own. An `environment` value that is empty is
+    as good as unset.
     """
 
-    def __init__(self, folder: Path, gateways: int = 1, /, **environment: str) -> None:
+    def __init__(self, folder: Path, gateways: int = 1, replicas: int = 1, /, **environment: str) -> None:
         self.data, self.log = folder / "data", folder / "log.txt"
-        self._gateways = ["gateway", *(f"gateway-{number}" for number in range(2, gateways + 1))]
-        names = (*self._gateways, *SERVICES)
+        self._gateways = replicas_of("gateway", gateways)
+        services = {name: replicas_of(name, replicas) for name in SERVICES}
+        names = [*self._gateways, *chain.from_iterable(services.values())]
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.url = self.url_of("gateway")
-        addresses = {name: f"http://127.0.0.1:{port}" for name, port in self.ports.items()}
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("ANIMATIZE_")},
             "ANIMATIZE_WEB_DB_PATH": str(self.data),
             "ANIMATIZE_SECRET_KEY": SECRET,
             "ANIMATIZE_GATEWAY_URL": ",".join(map(self.url_of, self._gateways)),
-            **{f"ANIMATIZE_{name.split('_')[0].upper()}_URL": addresses[name] for name in SERVICES},
+            **{_variable(name): ",".join(map(self.url_of, each)) for name, each in services.items()},
             **environment,
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, *names: str) -> None:
-        """Start the named processes, or all; return when every gateway that runs finds everything ready."""
+    def start(self, *names: str, code: Path = ROOT) -> None:
+        """Start the named processes, or all, of the packages in `code`; return when each of all that run is ready."""
         for name in names or self.ports:
             listen = {"ANIMATIZE_LISTEN": f"127.0.0.1:{self.ports[name]}"}
             with self.log.open("ab") as log:
                 self._running[name] = subprocess.Popen(
                     [sys.executable, "-m", name.split("-")[0]],
-                    cwd=ROOT,
+                    cwd=code,
                     env=self._environment | listen,
                     stdout=log,
                     stderr=log,
@@ -74,7 +76,7 @@ class Stack:
 
     def shared_with(self, name: str) -> dict[str, str]:
         """The environment of one more process of a name, over the same files and beside the same peers."""
-        own = f"ANIMATIZE_{name.split('_', maxsplit=1)[0].upper()}_URL"
+        own = _variable(name)
         return {key: value for key, value in self._environment.items() if key.startswith("ANIMATIZE_") and key != own}
 
     def url_of(self, name: str) -> str:
@@ -90,14 +92,25 @@ class Stack:
     def process_id(self, name: str) -> int:
         return self._running[name].pid
 
+    def suspend(self, name: str) -> None:
+        """From now on the process hangs: its port is open and nobody answers; `resume` takes that back."""
+        os.kill(self.process_id(name), signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        os.kill(self.process_id(name), signal.SIGCONT)
+
     def wait_until_ready(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
-        gateways = [name for name in self._gateways if name in self._running] or ["gateway"]
-        while not all(answers(f"{self.url_of(name)}/health/ready") for name in gateways):
+        while not all(answers(f"{self.url_of(name)}/health/ready") for name in self._running):
             dead = [name for name, process in self._running.items() if process.poll() is not None]
             if dead or time.monotonic() > deadline:
                 raise RuntimeError(f"not ready; ended: {dead}\n{self.log.read_text(errors='replace')[-4000:]}")
             time.sleep(0.05)
+
+
+def replicas_of(name: str, number: int) -> list[str]:
+    """What the processes of one name are called: `runs_service`, `runs_service-2`, …"""
+    return [name, *(f"{name}-{which}" for which in range(2, number + 1))]
 
 
 def answers(url: str) -> bool:
@@ -119,14 +132,19 @@ def peak_memory(process_id: int) -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) << 10
 
 
+def _variable(name: str) -> str:
+    """Where others look for the addresses of a process."""
+    return f"ANIMATIZE_{name.partition('-')[0].partition('_')[0].upper()}_URL"
+
+
 def _is_free(port: int) -> bool:
     with socket.socket() as trial:
         return trial.connect_ex(("127.0.0.1", port)) != 0
 
 
 @contextmanager
-def running(folder: Path, gateways: int = 1, /, **environment: str) -> Iterator[Stack]:
-    stack = Stack(folder, gateways, **environment)
+def running(folder: Path, gateways: int = 1, replicas: int = 1, /, **environment: str) -> Iterator[Stack]:
+    stack = Stack(folder, gateways, replicas, **environment)
     try:
         stack.start()
         yield stack
