@@ -17,20 +17,15 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 IDLE_SECONDS = 0.75  # a connection without a request for so long may be closed: the gateway uses none again after 0.5 s
-QUIET_SECONDS = 0.5  # newcomers are turned away for no longer than this: their next try, after a second, finds us
+SHORT_SECONDS = 0.5  # a request that has taken less than this will not take much longer
+QUIET_SECONDS = 0.9  # newcomers are turned away for no longer than this: their next try, after a second, finds us
 ARRIVING_SECONDS = 0.05  # what is on its way through a handshake has arrived after that
 TICK_SECONDS = 0.01
 
 SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27  # asm-generic/socket.h
 ALL = 0xFFFFFFFF
 # Classic BPF over the TCP header: flags & (SYN|ACK) == SYN is dropped, all else is taken (linux/filter.h).
-FIRST_SYN_DROPPED = (
-    (0x30, 0, 0, 13),
-    (0x54, 0, 0, 0x12),
-    (0x15, 0, 1, 0x02),
-    (0x06, 0, 0, 0),
-    (0x06, 0, 0, 0xFFFFFFFF),
-)
+FIRST_SYN_DROPPED = ((0x30, 0, 0, 13), (0x54, 0, 0, 0x12), (0x15, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, ALL))
 
 
 class Door:
@@ -89,9 +84,9 @@ async def let_go(server: web.Server, door: Door) -> None:
 
 async def _only_short_visits(visitors: Visitors) -> None:
     visitors.look()
-    await asyncio.sleep(QUIET_SECONDS)
+    await asyncio.sleep(SHORT_SECONDS)
     while True:
-        if visitors.look() < QUIET_SECONDS / 2:
+        if visitors.look() < SHORT_SECONDS:
             return
         await asyncio.sleep(TICK_SECONDS)
 

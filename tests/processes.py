@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 SERVICES = ("auth_service", "settings_service", "runs_service", "vault_service")
 SECRET = "a root secret for the journeys, of forty-odd characters"
 READY_SECONDS = 30.0
+ENDING_SECONDS = 40.0
 BELOW_THE_EPHEMERAL = range(12_000, 32_000)
 
 
@@ -69,7 +70,7 @@ class Stack:
         for process in ending:
             process.send_signal(with_signal)
         for process in ending:
-            process.wait(20)
+            process.wait(ENDING_SECONDS)
 
     def kill(self, *names: str) -> None:
         self.stop(*names, with_signal=signal.SIGKILL)

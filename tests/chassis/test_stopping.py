@@ -1,0 +1,146 @@
+"""SIGTERM to a process under load: nobody notices."""
+
+import asyncio
+import random
+import signal
+import socket
+import sys
+import threading
+import time
+from http.client import HTTPConnection
+from typing import Final
+
+import pytest
+
+from chassis.stopping import Door
+from tests.chassis.conftest import Start
+from tests.chassis.toy import Toy
+from tests.processes import free_ports
+
+VISITORS: Final = 40
+PAUSE_SECONDS: Final = 0.04
+REQUEST: Final = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+async def visit(port: int) -> bytes:
+    """The status line, over a connection of its own; refused ones were never sent and are tried again."""
+    until = time.monotonic() + 5
+    while True:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
+            assert time.monotonic() < until
+            await asyncio.sleep(0.01)
+            continue
+        writer.write(REQUEST)
+        answer = await reader.read()
+        writer.close()
+        return answer.partition(b"\r\n")[0]
+
+
+async def visit_again_and_again(port: int, over: asyncio.Event, seen: list[bytes | str]) -> None:
+    while not over.is_set():
+        await asyncio.sleep(random.uniform(0, PAUSE_SECONDS))
+        try:
+            seen.append(await visit(port))
+        except OSError as error:
+            seen.append(repr(error))
+
+
+async def seen_while_ending(process: Toy, port: int) -> set[bytes | str]:
+    """What visitors with a connection each saw before, while and after the process ended."""
+    over, seen = asyncio.Event(), list[bytes | str]()
+    visitors = [asyncio.create_task(visit_again_and_again(port, over, seen)) for _ in range(VISITORS)]
+    await asyncio.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    await asyncio.to_thread(process.output)
+    await asyncio.sleep(0.2)
+    over.set()
+    await asyncio.gather(*visitors)
+    return set(seen)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the filter is Linux's")
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_who_comes_while_newcomers_are_turned_away_finds_the_door_open_a_second_later(host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as listening:
+        address, door = listening.getsockname()[:2], Door([listening])
+        with socket.create_connection(address, timeout=0.2) as before:
+            assert door.refuse()
+            with pytest.raises(TimeoutError):
+                socket.create_connection(address, timeout=0.2)
+            before.sendall(b"let in before")
+            accepted, _ = listening.accept()
+            with accepted:
+                assert accepted.recv(100) == b"let in before"
+        admitting = threading.Timer(0.3, door.admit)
+        admitting.start()
+        socket.create_connection(address, timeout=3).close()
+        assert not admitting.is_alive()
+
+
+async def test_no_connection_is_lost_when_one_of_two_processes_at_a_port_ends(start: Start, port: int) -> None:
+    first, _ = [start(ANIMATIZE_SHARE_PORT="true") for _ in range(2)]
+    assert await seen_while_ending(first, port) == {b"HTTP/1.1 200 OK"}
+
+
+async def test_while_a_long_request_is_finished_newcomers_are_served(start: Start, port: int) -> None:
+    process = start()
+    slow = HTTPConnection("127.0.0.1", port, timeout=5)
+    slow.request("GET", "/slow")
+    await asyncio.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    await asyncio.sleep(0.4)
+    assert await visit(port) == b"HTTP/1.1 200 OK"
+    assert slow.getresponse().status == 200
+    await asyncio.to_thread(process.output)
+
+
+def test_a_connection_gets_one_more_answer_that_says_it_is_the_last(start: Start, port: int) -> None:
+    process = start()
+    kept = HTTPConnection("127.0.0.1", port, timeout=5)
+    kept.request("GET", "/health/live")
+    first = kept.getresponse()
+    first.read()
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.2)
+    kept.request("GET", "/health/live")
+    last = kept.getresponse()
+    last.read()
+    assert (first.headers["Connection"], last.headers["Connection"]) == (None, "close")
+    process.output()
+
+
+def test_who_says_nothing_any_more_holds_up_nothing(start: Start, port: int) -> None:
+    process = start()
+    idle = HTTPConnection("127.0.0.1", port, timeout=5)
+    idle.request("GET", "/health/live")
+    idle.getresponse().read()
+    silent = HTTPConnection("127.0.0.1", port, timeout=5)
+    silent.connect()
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    process.output()
+    assert time.monotonic() - began < 3
+    idle.close()
+    silent.close()
+
+
+def test_a_request_without_end_is_cut_once_the_time_is_over_or_somebody_is_in_a_hurry(start: Start) -> None:
+    ports = list(free_ports(2))
+    processes = [
+        start(ANIMATIZE_LISTEN=f"127.0.0.1:{port}", ANIMATIZE_DRAIN_SECONDS=limit)
+        for port, limit in zip(ports, ("0.5", "600"), strict=True)
+    ]
+    stuck = [HTTPConnection("127.0.0.1", port) for port in ports]
+    for connection in stuck:
+        connection.request("GET", "/stuck")
+    time.sleep(0.2)
+    for process in processes:
+        process.send_signal(signal.SIGTERM)
+    time.sleep(0.2)
+    processes[1].send_signal(signal.SIGINT)
+    for process, connection in zip(processes, stuck, strict=True):
+        process.output()
+        connection.close()
