@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
+from chassis import metrics
 from chassis.schema import bring_up, connect
 
 T = TypeVar("T")
@@ -108,9 +109,12 @@ class Database:
                 await self._commit(group)
 
     async def _commit(self, group: list[tuple[Work[Any], asyncio.Future[Any]]]) -> None:
+        metrics.GROUP_WORKS.observe(len(group))
         try:
-            outcomes = await self._writer.run(partial(commit_group, [work for work, _ in group]))
+            with metrics.GROUP_SECONDS.time():
+                outcomes = await self._writer.run(partial(commit_group, [work for work, _ in group]))
         except Exception as error:  # every waiting caller has to hear of it, whatever it was
+            metrics.GROUPS_FAILED.inc()
             outcomes = [Failure(error)] * len(group)
         for (_, done), outcome in zip(group, outcomes, strict=True):
             if done.done():  # the caller has left; its write stands all the same

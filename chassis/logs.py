@@ -1,4 +1,7 @@
-"""Structured logs: one event a line with the request id, JSON in production; never a body, a header or a query."""
+"""Structured logs: one event a line with the request id, JSON in production.
+
+Never a body, a header, a query or a path.
+"""
 
 import logging
 import os
@@ -16,6 +19,7 @@ from chassis.documents import write
 HEADER = "X-Request-ID"
 ACCEPTED = re.compile(r"[A-Za-z0-9._-]{8,64}")
 QUIET = frozenset({"/health", "/health/live", "/health/ready"})
+UNMATCHED = "unmatched"
 
 
 class Lossy:
@@ -77,6 +81,12 @@ def enter_request(request: web.BaseRequest) -> str:
 
 def current_request_id() -> str:
     return str(structlog.contextvars.get_contextvars().get("request_id", ""))
+
+
+def pattern_of(request: web.Request) -> str:
+    """The address as its route writes it: the path itself may hold a key that somebody put in a wrong place."""
+    resource = request.match_info.route.resource
+    return UNMATCHED if resource is None else resource.canonical
 
 
 def _is_no_broken_http(record: logging.LogRecord) -> bool:

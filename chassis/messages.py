@@ -8,7 +8,7 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from chassis import documents
+from chassis import documents, logs
 from chassis.problems import Problem, invalid
 
 log = structlog.get_logger()
@@ -76,7 +76,7 @@ async def streamed(
             await response.write_eof()
     except Exception as error:
         if isinstance(error, TimeoutError):
-            log.warning("reader_stalled", path=request.path, seconds=stall_seconds)
+            log.warning("reader_stalled", route=logs.pattern_of(request), seconds=stall_seconds)
         elif not isinstance(error, ConnectionError):  # a reader that went away is nothing to tell of
             log.error("stream_cut", exc_info=error)
         if request.transport is not None:

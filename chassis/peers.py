@@ -22,6 +22,7 @@ from joserfc.jwk import OKPKey
 from joserfc.jws import extract_compact
 from pydantic import SecretStr
 
+from chassis import tracing
 from chassis.problems import Problem, unavailable
 from chassis.secrets import derive
 
@@ -134,7 +135,9 @@ class Verifier:
     async def _ask_any(self) -> bool:
         for gateway in self._gateways:
             try:
-                async with self._http.get(gateway + JWKS_PATH, timeout=aiohttp.ClientTimeout(3)) as answer:
+                async with self._http.get(
+                    gateway + JWKS_PATH, headers=tracing.outgoing(), timeout=aiohttp.ClientTimeout(3)
+                ) as answer:
                     keys = (await answer.json())["keys"]
             except (aiohttp.ClientError, TimeoutError, KeyError, ValueError):
                 continue

@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from pydantic import BaseModel
 
-from chassis import logs
+from chassis import logs, metrics, tracing
 from chassis.database import Database
 from chassis.messages import json_response
 from chassis.peers import CALLER, Scope, Verifier, bearer
@@ -28,6 +28,7 @@ Lifespan = Callable[[web.Application], AsyncIterator[None]]
 DATABASE: web.AppKey[Database] = web.AppKey("database", Database)
 HEALTH_PATHS = ("/health/live", "/health/ready")
 SLOW_SECONDS = 1.0
+CLIENT_GONE = 499  # nobody was there to read an answer; nginx's word for it, in logs and metrics only
 
 
 @dataclass(frozen=True)
@@ -92,26 +93,36 @@ def add_health(app: web.Application, ready: Callable[[web.Application], Awaitabl
 
 
 def logged(*, every: bool) -> Middleware:
-    """Gives each request its id and each answer that header. `every` request has its line in the gateway's log; a
-    service adds one only where it has something to tell: a status of 400 or more, or SLOW_SECONDS."""
+    """Gives each request its ids, each answer that header, and counts it. `every` request has its line in the gateway's
+    log; a service adds one only where it has something to tell: a status of 400 or more, or SLOW_SECONDS."""
 
     @web.middleware
     async def log_request(request: web.Request, handler: Handler) -> web.StreamResponse:
         request_id = logs.enter_request(request)
-        started = time.perf_counter()
-        status = 500
+        tracing.enter(request)
+        started, status = time.perf_counter(), 500
+        metrics.REQUESTS_UNDER_WAY.inc()
         try:
             response = await handler(request)
             status = response.status
             if not response.prepared:
                 response.headers[logs.HEADER] = request_id
             return response
+        except ConnectionResetError:
+            status = CLIENT_GONE
+            raise
         finally:
-            took = time.perf_counter() - started
-            if (every and request.path not in logs.QUIET) or status >= 400 or took > SLOW_SECONDS:
-                log.info("request", method=request.method, path=request.path, status=status, ms=round(took * 1000, 1))
+            metrics.REQUESTS_UNDER_WAY.dec()
+            _tell(request, status, time.perf_counter() - started, every=every)
 
     return log_request
+
+
+def _tell(request: web.Request, status: int, took: float, *, every: bool) -> None:
+    method, route = metrics.known_method(request.method), logs.pattern_of(request)
+    metrics.count_request(method, route, status, took)
+    if (every and request.path not in logs.QUIET) or status >= 400 or took > SLOW_SECONDS:
+        log.info("request", method=method, route=route, status=status, ms=round(took * 1000, 1))
 
 
 @web.middleware

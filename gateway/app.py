@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 from aiohttp import web
 
 from chassis import serving
 from chassis.database import opened
+from chassis.metrics import ON_SCRAPE, Refresh
 from chassis.peers import Signer
 from chassis.problems import unavailable
 from chassis.secrets import root_secret
@@ -16,6 +18,7 @@ from gateway.forwarding import SERVICES
 from gateway.idempotency import fingerprint_keys
 from gateway.identity import IDENTITY, Audience, Identity, cookie_setter, identified
 from gateway.journal import Journal
+from gateway.metrics import tell_unfinished
 from gateway.routes import FINGERPRINT_KEYS, JOURNAL, RESTORE_LIMIT, ROUTES, SIGNER
 from gateway.sending import connections
 from gateway.services import Auth, Keeper, Services, SettingsKeeper
@@ -64,6 +67,8 @@ def _journal(settings: Settings) -> Lifespan:
     async def context(app: web.Application) -> AsyncIterator[None]:
         async with opened(settings.database, "gateway") as database:
             app[JOURNAL] = Journal(database, settings.lease_seconds)
+            refreshed: list[Refresh] = [partial(tell_unfinished, app[JOURNAL].unfinished)]
+            app[ON_SCRAPE] = refreshed
             recovering = asyncio.create_task(recover(app[SERVICES], app[JOURNAL]))
             yield
             recovering.cancel()

@@ -1,6 +1,7 @@
-"""How rows of the journal are read: as operations, and as what their owner may look at."""
+"""How rows of the journal are read: as operations, as what their owner may look at, and counted."""
 
 import sqlite3
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -12,6 +13,27 @@ ENTRIES: Final = """
         SELECT max(rowid) FROM operations AS later
         WHERE owner = :owner AND kind = 'restore' AND stage IN ('committing', 'done')) AS is_latest
     FROM operations WHERE owner = :owner"""
+
+UNFINISHED: Final = """
+    SELECT kind, stage, count(*) AS number, min(started_at) AS oldest FROM operations
+    WHERE stage IN ('staging', 'committing', 'aborting') GROUP BY kind, stage"""
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """How many operations of one kind and stage are under way or left, and when the oldest of them began (ISO 8601).
+
+    A newer release that works on the same file may have kinds and stages that are unknown here.
+    """
+
+    kind: str
+    stage: str
+    number: int
+    oldest: str
+
+
+def count_unfinished(tx: sqlite3.Connection) -> list[Unfinished]:
+    return [Unfinished(**dict(row)) for row in tx.execute(UNFINISHED)]
 
 
 def read_entry(tx: sqlite3.Connection, owner: str, name: str) -> Entry | None:

@@ -15,9 +15,10 @@ import orjson
 
 from chassis.database import Database
 from chassis.problems import Problem, unavailable
-from gateway.entries import operation_of, read_entry, read_restores
+from gateway import metrics
+from gateway.entries import Unfinished, count_unfinished, operation_of, read_entry, read_restores
 from gateway.leases import held
-from gateway.operations import Entry, Kind, Operation, Stage
+from gateway.operations import ENDED, Entry, Kind, Operation, Stage
 from gateway.settings import LEASE_SECONDS
 
 MOST_SHOWN = 100
@@ -87,11 +88,14 @@ class Journal:
 
     async def move(self, operation: Operation, to: Stage, outcome: dict[str, Any] | None = None) -> bool:
         """Move on from `operation.stage`; False where the row has meanwhile gone another way."""
-        return await self._changed(
+        moved = await self._changed(
             "UPDATE operations SET stage = ?, outcome = coalesce(?, outcome), changed_at = ?"
             " WHERE id = ? AND stage = ?",
             (to, None if outcome is None else _json(outcome), _now(), operation.id, operation.stage),
         )
+        if moved and to in ENDED:
+            metrics.OPERATIONS_ENDED.labels(operation.kind, to).inc()
+        return moved
 
     @asynccontextmanager
     async def leased(self, operation: Operation) -> AsyncIterator[None]:
@@ -125,6 +129,10 @@ class Journal:
         if not await self._database.read(lambda tx: _any_lapsed(tx, now)):
             return None
         return await self._database.write(take)
+
+    async def unfinished(self) -> list[Unfinished]:
+        """How many operations of each kind and stage are not at their end; reads those alone, by their index."""
+        return await self._database.read(count_unfinished)
 
     async def commit_under_way(self, owner: str) -> bool:
         query = "SELECT 1 FROM operations WHERE owner = ? AND stage = 'committing'"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from chassis.parts import UNDO_DAYS
 
@@ -17,6 +17,9 @@ class Stage(StrEnum):
     ABORTING = "aborting"
     ABORTED = "aborted"
     FAILED = "failed"  # decided, and a service has lost what it staged: its file was replaced meanwhile
+
+
+ENDED: Final = frozenset({Stage.DONE, Stage.ABORTED, Stage.FAILED})
 
 
 class Kind(StrEnum):

@@ -17,6 +17,7 @@ from chassis.peers import caller
 from chassis.problems import Problem, field_errors
 from chassis.uploads import Item
 from vault_service import catalogue
+from vault_service.metrics import FAILURES, Reason
 from vault_service.models import NewKey
 from vault_service.routes import STORE
 from vault_service.sealing import KeyEncryptionKey, Sealed, seal
@@ -57,7 +58,12 @@ async def prepare(request: web.Request, items: list[Item]) -> list[Item]:
 async def _open(request: web.Request, item: Item) -> list[Item]:
     store = request.app[STORE]
     await store.refuse_if_locked()
-    keys = await in_turn(open_all, item.value, read_passphrase(request))
+    passphrase = read_passphrase(request)
+    try:
+        keys = await in_turn(open_all, item.value, passphrase)
+    except Problem as problem:
+        FAILURES[Reason(problem.code)].inc()
+        raise
     return [
         Item(
             item.position,

@@ -16,6 +16,7 @@ from chassis.database import Database
 from chassis.peers import Caller
 from chassis.problems import Problem, unavailable
 from vault_service.disclosure import ProfileKey, effective
+from vault_service.metrics import FAILURES, LOCKED, Reason
 from vault_service.models import Source
 from vault_service.sealing import SALT_BYTES, KeyEncryptionKey, Sealed, Unreadable, derive_key, seal, unseal
 
@@ -137,6 +138,7 @@ async def unlock(database: Database, root: SecretStr) -> Store:
     salt = await database.write(_salt)
     key = await asyncio.to_thread(derive_key, root, salt)  # off the event loop: it takes a while on purpose
     made_with = await database.write(lambda tx: _fingerprint(tx, key.id))
+    LOCKED.set(made_with != key.id)
     if made_with != key.id:
         log.error(
             "vault_locked",
@@ -158,6 +160,7 @@ def opened(key: KeyEncryptionKey, row: sqlite3.Row) -> SecretStr | None:
         sealed = Sealed(row["key_id"], row["wrapped_key"], row["ciphertext"])
         return unseal(key, row["owner"], row["provider"], sealed)
     except Unreadable:
+        FAILURES[Reason.UNREADABLE_KEY if row["key_id"] == key.id else Reason.FOREIGN_KEY].inc()
         return None
 
 
@@ -169,6 +172,7 @@ def refuse_if_locked(tx: sqlite3.Connection, key: KeyEncryptionKey) -> None:
 
 def locked() -> Problem:
     """The problem of a vault under another secret than its own."""
+    FAILURES[Reason.LOCKED].inc()
     return unavailable(
         "vault_locked",
         "The server's secret is not the one that this vault was made with. Nothing was changed; tell the operator.",

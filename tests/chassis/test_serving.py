@@ -129,7 +129,7 @@ async def test_a_request_is_one_line_without_query_header_or_body(
     with structlog.testing.capture_logs() as events:
         await client.get("/api/things?hush=hush", headers={"X-Hush": "hush"})
         await client.get("/health/live")
-    assert [(event["event"], event["path"], event["status"]) for event in events] == [("request", "/api/things", 200)]
+    assert [(event["event"], event["route"], event["status"]) for event in events] == [("request", "/api/things", 200)]
     assert "hush" not in repr(events)
 
 
@@ -137,7 +137,7 @@ async def test_a_service_logs_a_request_only_where_there_is_something_to_tell(as
     with structlog.testing.capture_logs() as events:
         await asker.get("/api/things/1?hush=hush")
         await asker.get("/nowhere?hush=hush", headers={"X-Hush": "hush"})
-    assert [(event["event"], event["path"], event["status"]) for event in events] == [("request", "/nowhere", 404)]
+    assert [(event["event"], event["route"], event["status"]) for event in events] == [("request", "unmatched", 404)]
     assert "hush" not in repr(events)
 
 

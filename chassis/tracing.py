@@ -1,0 +1,89 @@
+"""One trace through every hop of a request: W3C Trace Context, taken over from the caller or begun here.
+
+Nothing is recorded or sent anywhere: the ids stand in the log lines, where they join ours with those of whoever called.
+https://www.w3.org/TR/trace-context/ (sections in brackets are that document's).
+"""
+
+import re
+import secrets
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Final, Self
+
+import structlog
+from aiohttp import web
+
+from chassis import logs
+
+TRACEPARENT: Final = "traceparent"
+TRACESTATE: Final = "tracestate"
+VERSION: Final = "00"
+# A later version may append fields after a dash, and keeps these four (4.3).
+PARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+KNOWN_FLAGS: Final = 0x03  # sampled and, of level 2, random-trace-id; others are passed on as 0 (3.2.2.5)
+MEMBER: Final = re.compile(
+    r"(?P<key>[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})"
+    r"=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
+)
+MOST_MEMBERS: Final = 32
+LONGEST_STATE: Final = 512  # characters: so much should be passed on (3.3.1.5), and no more is
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Where a request stands in its trace: `span_id` is the caller's, or once entered this hop's own."""
+
+    trace_id: str
+    span_id: str
+    flags: int = 0  # nothing was recorded
+    state: str = ""
+
+    @classmethod
+    def begun(cls) -> Self:
+        return cls(secrets.token_hex(16), secrets.token_hex(8))
+
+    def hop(self, state: str) -> "Trace":
+        return Trace(self.trace_id, secrets.token_hex(8), self.flags, state)
+
+    def headers(self) -> dict[str, str]:
+        parent = f"{VERSION}-{self.trace_id}-{self.span_id}-{self.flags:02x}"
+        return {TRACEPARENT: parent} | ({TRACESTATE: self.state} if self.state else {})
+
+
+_current: ContextVar[Trace | None] = ContextVar("trace", default=None)
+
+
+def enter(request: web.BaseRequest) -> None:
+    """Take over the caller's trace, or begin one, and bind `trace_id` and this hop's `span_id` to the log lines."""
+    given = request.headers.getall(TRACEPARENT, ())
+    caller = parse_parent(given[0]) if len(given) == 1 else None  # several say nothing (4.3)
+    trace = Trace.begun() if caller is None else caller.hop(parse_state(request.headers.getall(TRACESTATE, ())))
+    _current.set(trace)
+    structlog.contextvars.bind_contextvars(trace_id=trace.trace_id, span_id=trace.span_id)
+
+
+def outgoing() -> dict[str, str]:
+    """The headers that hand request id and trace on to the next process; none while no request is under way."""
+    trace, request_id = _current.get(), logs.current_request_id()
+    return ({logs.HEADER: request_id} if request_id else {}) | (trace.headers() if trace else {})
+
+
+def parse_parent(text: str) -> Trace | None:
+    """What a `traceparent` says; None where it is invalid, and so says nothing."""
+    if (match := PARENT.fullmatch(text)) is None:
+        return None
+    version, trace_id, span_id, flags, more = match.groups()
+    if version == "ff" or (version == VERSION and more) or not int(trace_id, 16) or not int(span_id, 16):
+        return None
+    return Trace(trace_id, span_id, int(flags, 16) & KNOWN_FLAGS)
+
+
+def parse_state(texts: list[str] | tuple[()]) -> str:
+    """The `tracestate` of one or more headers (3.3.1); empty where it is invalid, repeats a key or is too long."""
+    members = [member for text in texts for each in text.split(",") if (member := each.strip(" \t"))]
+    matches = [MEMBER.fullmatch(member) for member in members]
+    keys = {match["key"] for match in matches if match}
+    state = ",".join(members)
+    if len(keys) != len(members) or len(members) > MOST_MEMBERS or len(state) > LONGEST_STATE:
+        return ""
+    return state
