@@ -64,8 +64,10 @@ def enter(request: web.BaseRequest) -> None:
 
 def outgoing() -> dict[str, str]:
     """The headers that hand request id and trace on to the next process; none while no request is under way."""
-    trace, request_id = _current.get(), logs.current_request_id()
-    return ({logs.HEADER: request_id} if request_id else {}) | (trace.headers() if trace else {})
+    if not (request_id := logs.current_request_id()):
+        return {}
+    trace = _current.get()
+    return {logs.HEADER: request_id} | (trace.headers() if trace is not None else {})
 
 
 def parse_parent(text: str) -> Trace | None:
