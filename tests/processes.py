@@ -49,15 +49,18 @@ class Stack:
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, *names: str, code: Path = ROOT) -> None:
-        """Start the named processes, or all, of the packages in `code`; return when each of all that run is ready."""
+    def start(self, *names: str, code: Path = ROOT, **environment: str) -> None:
+        """Start the named processes, or all, of the packages in `code`; return when each of all that run is ready.
+
+        `environment` is theirs alone, and goes before what all have in common.
+        """
         for name in names or self.ports:
             listen = {"ANIMATIZE_LISTEN": f"127.0.0.1:{self.ports[name]}"}
             with self.log.open("ab") as log:
                 self._running[name] = subprocess.Popen(
                     [sys.executable, "-m", name.split("-")[0]],
                     cwd=code,
-                    env=self._environment | listen,
+                    env=self._environment | listen | environment,
                     stdout=log,
                     stderr=log,
                     stdin=subprocess.DEVNULL,
