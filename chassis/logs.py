@@ -67,7 +67,7 @@ def configure(process: str, environment: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    logging.getLogger("aiohttp.server").addFilter(_is_no_broken_http)
+    logging.getLogger("aiohttp.server").addFilter(_is_our_error)
 
 
 def enter_request(request: web.BaseRequest) -> str:
@@ -89,9 +89,12 @@ def pattern_of(request: web.Request) -> str:
     return UNMATCHED if resource is None else resource.canonical
 
 
-def _is_no_broken_http(record: logging.LogRecord) -> bool:
-    """The error for a malformed HTTP message repeats its bytes, a token or cookie perhaps; the caller got its 400."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+def _is_our_error(record: logging.LogRecord) -> bool:
+    """The error for a malformed HTTP message repeats its bytes, a token or cookie perhaps; the caller got its 400.
+
+    That a caller has left is no error, and stands in the line of its request.
+    """
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | ConnectionResetError))
 
 
 def _as_text(event: Any, default: Any, **_: Any) -> str:

@@ -127,7 +127,7 @@ def answers(url: str) -> bool:
 
 def free_ports(number: int) -> Iterator[int]:
     """Ports that nobody listens on at this moment, and that the system gives to no outgoing connection meanwhile."""
-    return islice(filter(_is_free, random.SystemRandom().sample(BELOW_THE_EPHEMERAL, 1000)), number)
+    return islice(filter(is_free, random.SystemRandom().sample(BELOW_THE_EPHEMERAL, 1000)), number)
 
 
 def peak_memory(process_id: int) -> int:
@@ -141,7 +141,7 @@ def _variable(name: str) -> str:
     return f"ANIMATIZE_{name.partition('-')[0].partition('_')[0].upper()}_URL"
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
     with socket.socket() as trial:
         return trial.connect_ex(("127.0.0.1", port)) != 0
 

@@ -100,6 +100,14 @@ def test_a_broken_http_message_is_not_repeated(environment: str, capfd: pytest.C
     assert "something else" in shown
 
 
+def test_that_a_caller_has_left_is_no_error_of_ours(capfd: pytest.CaptureFixture[str]) -> None:
+    lines = in_production(capfd)
+    for error in (ConnectionResetError("Connection lost"), LookupError("ours")):
+        logging.getLogger("aiohttp.server").error("Error handling request", exc_info=error)
+    (line,) = lines()
+    assert "LookupError: ours" in line["exception"]
+
+
 def test_in_development_a_line_is_for_people(capfd: pytest.CaptureFixture[str]) -> None:
     logs.configure("toy_service", "development")
     structlog.get_logger().info("saved", owner="user:ada")

@@ -28,6 +28,10 @@ async def refuse(_: web.Request) -> web.Response:
     raise Problem(409, "taken", "It is taken.")
 
 
+async def find_nobody(_: web.Request) -> web.Response:
+    raise ConnectionResetError("Connection lost")
+
+
 async def stream(request: web.Request) -> web.StreamResponse:
     async def chunks() -> AsyncIterator[bytes]:
         yield b"one"
@@ -43,6 +47,7 @@ async def client(aiohttp_client: Any) -> TestClient[Any, Any]:
     app.router.add_get(ROUTE, answer)
     app.router.add_put(ROUTE, refuse)
     app.router.add_get("/stream", stream)
+    app.router.add_get("/left", find_nobody)
     client: TestClient[Any, Any] = await aiohttp_client(TestServer(app))
     return client
 
@@ -77,6 +82,13 @@ async def test_a_request_counts_by_method_route_and_status(
     await client.request(method, path)
     assert requests(*counted) == before + 1
     assert "at-all" not in str(list(REGISTRY.collect()))
+
+
+async def test_a_caller_that_leaves_counts_as_such_and_not_as_an_error_of_ours(client: TestClient[Any, Any]) -> None:
+    before = requests("GET", "/left", 499)
+    await client.get("/left")
+    assert requests("GET", "/left", 499) == before + 1
+    assert number("animatize_http_requests_under_way") == 0
 
 
 async def test_a_streamed_answer_counts_with_its_whole_duration(client: TestClient[Any, Any]) -> None:
