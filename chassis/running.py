@@ -5,7 +5,7 @@ import gc
 import signal
 import socket
 import sqlite3
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar, cast
 
 import uvloop
@@ -14,8 +14,9 @@ from pydantic import PositiveFloat
 from pydantic_settings import BaseSettings
 
 from chassis import logs
+from chassis.metrics import exposition
 from chassis.schema import Unusable
-from chassis.settings import CONFIG, Address, Environment, load_both
+from chassis.settings import CONFIG, PROCESSES, Address, Environment, Listen, Port, load_both
 from chassis.stopping import Door, let_go
 
 CLOSING_SECONDS = 4.0  # for what is still under way when the door is closed; the stack kills a service after 5
@@ -32,6 +33,14 @@ class Running(BaseSettings):
     env: Environment = "development"
     share_port: bool = False
     drain_seconds: PositiveFloat = 20.0
+    metrics_port: Port | None = None
+    metrics_listen: Listen | None = None
+
+    def metrics_address(self, process: str) -> Address | None:
+        """Its own where it has one; else of the ports from `metrics_port` on the one that is its."""
+        if self.metrics_listen is None and self.metrics_port is not None:
+            return Address("127.0.0.1", self.metrics_port + PROCESSES.index(process))
+        return self.metrics_listen
 
 
 class Listening(Protocol):
@@ -56,10 +65,24 @@ def start(settings_model: type[S], create_app: Callable[[S], web.Application], *
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     try:
+        app = create_app(settings)
+        if (address := running.metrics_address(process)) is not None:
+            app.cleanup_ctx.append(_metrics_told(address))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(create_app(settings), cast("Listening", settings).listen, running))
+            runner.run(_serve(app, cast("Listening", settings).listen, running))
     except (Unusable, OSError, sqlite3.Error) as error:  # a port that is taken, a folder that is none, a locked file
         raise SystemExit(f"{process} cannot start: {error}") from None
+
+
+def _metrics_told(address: Address) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def context(app: web.Application) -> AsyncIterator[None]:
+        runner = web.AppRunner(exposition(app), access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, address.host, address.port).start()
+        yield
+        await runner.cleanup()
+
+    return context
 
 
 async def _serve(app: web.Application, listen: Address, running: Running) -> None:

@@ -15,6 +15,7 @@ CONFIG = SettingsConfigDict(
     env_prefix="ANIMATIZE_", env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True
 )
 SHORTEST_SECRET = 32
+PROCESSES = ("gateway", "auth_service", "settings_service", "runs_service", "vault_service")  # in the order of ports
 
 Model = TypeVar("Model", bound=BaseSettings)
 Other = TypeVar("Other", bound=BaseSettings)

@@ -23,9 +23,8 @@ from supervisor.options import ServerOptions, decode_wait_status  # type: ignore
 from supervisor.states import SupervisorStates  # type: ignore[import-untyped]
 from supervisor.supervisord import Supervisor  # type: ignore[import-untyped]
 
-from chassis.settings import CONFIG, Address, Port, load
+from chassis.settings import CONFIG, PROCESSES, Address, Port, load
 
-PROGRAMS = ("gateway", "auth_service", "settings_service", "runs_service", "vault_service")  # in the order of the ports
 TICK = 0.1  # seconds in which a death, a signal or an interrupted make is noticed
 KILLED_PAUSE = 0.5  # seconds before a process that was killed, or ended well, in its first second is started again
 MAKES_END = 1 << (signal.SIGINT - 1) | 1 << (signal.SIGHUP - 1)  # what make does not pass on to what it runs
@@ -62,11 +61,12 @@ stderr_logfile = NONE
 
 
 class Place(BaseSettings):
-    """Where the gateway listens; the services take the next four ports."""
+    """Where the gateway listens, and tells its metrics; the services take the next four ports each."""
 
     model_config = CONFIG
     host: str = "127.0.0.1"
     port: Port = 8000
+    metrics_port: Port | None = None
 
 
 class Options(ServerOptions):  # type: ignore[misc]
@@ -124,10 +124,12 @@ def main() -> None:
     if os.environ.get("ANIMATIZE_LISTEN"):
         raise SystemExit("ANIMATIZE_LISTEN is the address of one process: unset it to run all five together.")
     place = load(Place)
-    for name in PROGRAMS:  # what would stop one of them is told once, before any is started
+    for name in PROCESSES:  # what would stop one of them is told once, before any is started
         load(import_module(f"{name}.settings").Settings)
-    for offset, name in enumerate(PROGRAMS):
+    for offset, name in enumerate(PROCESSES):
         refuse_taken(name, place.host if offset == 0 else "127.0.0.1", place.port + offset)
+        if place.metrics_port is not None:
+            refuse_taken(f"metrics of {name}", "127.0.0.1", place.metrics_port + offset)
     with suppress(ExitNow):
         Supervisor(Options(configuration(), announced(Address(place.host, place.port)))).main()
 
@@ -136,7 +138,7 @@ def configuration() -> str:
     python = sys.executable.replace("%", "%%")
     return CONFIGURATION + "".join(
         PROGRAM.format(name=name, python=python, retries=LONGEST_PAUSE, patience=8 if name == "gateway" else 5)
-        for name in PROGRAMS
+        for name in PROCESSES
     )
 
 

@@ -3,6 +3,7 @@
 Each label has all its values from the start, at 0: a rate sees the first failure only where there was a number before.
 """
 
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -94,7 +95,7 @@ async def tell_unfinished(read: Callable[[], Awaitable[list[Unfinished]]]) -> No
 
 def failure_of(error: BaseException) -> Failure:
     """In which of the few ways a call failed."""
-    if isinstance(error, aiohttp.ConnectionTimeoutError | aiohttp.ClientConnectorError):
+    if isinstance(error, aiohttp.ConnectionTimeoutError | aiohttp.ClientConnectorError | socket.gaierror):
         return Failure.REFUSED
     if isinstance(error, TimeoutError):
         return Failure.TIMEOUT

@@ -7,9 +7,10 @@ from typing import Any
 import aiohttp
 import structlog
 
-from chassis import documents, logs
+from chassis import documents, tracing
 from chassis.peers import Caller, Signer
 from chassis.problems import Problem, unavailable
+from gateway.metrics import UPSTREAM_FAILURES, UPSTREAM_SECONDS, Failure, failure_of
 from gateway.sending import FAILED, Body, Effort, Message, Sender
 
 log = structlog.get_logger()
@@ -23,7 +24,7 @@ class Peer:
     """One service: its replicas, and a signed way to ask them."""
 
     def __init__(self, name: str, urls: Sequence[str], http: aiohttp.ClientSession, signer: Signer) -> None:
-        self.name, self._signer, self._sender = name, signer, Sender(urls, http)
+        self.name, self._signer, self._sender = name, signer, Sender(name, urls, http)
         self.is_ready = self._sender.is_ready
 
     @asynccontextmanager
@@ -43,21 +44,21 @@ class Peer:
         """
         signed = {
             "Authorization": f"Bearer {self._signer.token(who, self.name)}",
-            logs.HEADER: logs.current_request_id(),
+            **tracing.outgoing(),
             **(headers or {}),
         }
         try:
-            response = await self._sender.send(Message(method, path, signed, data), effort)
+            with UPSTREAM_SECONDS.labels(self.name).time():
+                response = await self._sender.send(Message(method, path, signed, data), effort)
         except FAILED as error:
             if isinstance(error.__cause__, Problem):  # raised by `data` itself while it was sent
                 raise error.__cause__ from None
-            log.warning("service_failed", service=self.name, reason=type(error).__name__)
-            raise self.unreachable() from error
+            raise self._failed(error) from error
         try:
             await self._refuse_distrust(response)
             yield response
         except CUT as error:
-            raise self.unreachable() from error
+            raise self._failed(error) from error
         finally:
             response.release()
 
@@ -72,7 +73,7 @@ class Peer:
         try:
             answer = documents.parse(await response.read())
         except (aiohttp.ClientError, TimeoutError, documents.Malformed) as error:
-            raise self.unreachable() from error
+            raise self._failed(error) from error
         if response.status < 400:
             return answer
         retry = response.headers.get("Retry-After")
@@ -92,8 +93,15 @@ class Peer:
             return
         code = documents.parse(await response.read()).get("code")
         if code in UNTRUSTED:
+            UPSTREAM_FAILURES.labels(self.name, Failure.DISTRUST).inc()
             log.error("service_distrusts_gateway", service=self.name, code=code)
             raise self.unreachable()
+
+    def _failed(self, error: Exception) -> Problem:
+        reason = failure_of(error)
+        UPSTREAM_FAILURES.labels(self.name, reason).inc()
+        log.warning("service_failed", service=self.name, reason=reason, error=type(error).__name__)
+        return self.unreachable()
 
     def unreachable(self) -> Problem:
         detail = f"The {self.name} service does not answer. Try again in a moment."

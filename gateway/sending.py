@@ -9,10 +9,14 @@ from dataclasses import dataclass, field
 from io import BytesIO
 
 import aiohttp
+import structlog
 from yarl import URL
 
 from chassis.problems import Problem
+from gateway.metrics import REPLICAS_SKIPPED, UPSTREAM_RETRIES
 from gateway.replicas import Replica, Replicas
+
+log = structlog.get_logger()
 
 RETRY_SECONDS = 3.0  # how long a request is tried again, over all replicas
 RETRY_PAUSE = 0.05  # after each of them has been tried
@@ -70,8 +74,8 @@ async def connections() -> AsyncIterator[aiohttp.ClientSession]:
 class Sender:
     """The way to one service. Raises one of FAILED where it cannot be had."""
 
-    def __init__(self, urls: Sequence[str], http: aiohttp.ClientSession) -> None:
-        self._replicas, self._http = Replicas(urls), http
+    def __init__(self, name: str, urls: Sequence[str], http: aiohttp.ClientSession) -> None:
+        self._name, self._replicas, self._http = name, Replicas(urls), http
 
     async def send(self, message: Message, effort: Effort) -> aiohttp.ClientResponse:
         """The head of an answer.
@@ -90,6 +94,7 @@ class Sender:
                 over = not effort.retried or (all_tried and time.monotonic() > deadline)
                 if over or not (harmless or isinstance(error, NEVER_SENT)):
                     raise
+                UPSTREAM_RETRIES.labels(self._name).inc()
                 await asyncio.sleep(RETRY_PAUSE if all_tried else 0)
 
     async def is_ready(self) -> bool:
@@ -111,10 +116,15 @@ class Sender:
             answer = await self._request(replica, message, effort)
         except FAILED as error:
             if not isinstance(error.__cause__, Problem):  # the body's own, raised while it was sent
-                self._replicas.failed(replica)
+                self._note_failure(replica)
             raise
         self._replicas.answered(replica)
         return answer
+
+    def _note_failure(self, replica: Replica) -> None:
+        if self._replicas.failed(replica):
+            REPLICAS_SKIPPED.labels(self._name).inc()
+            log.warning("replica_skipped", service=self._name, at=replica.base)
 
     async def _request(self, replica: Replica, message: Message, effort: Effort) -> aiohttp.ClientResponse:
         data = message.data

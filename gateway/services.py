@@ -77,7 +77,7 @@ class Keeper(Peer):
             async for line in whole_lines(response.content):
                 yield line
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise self.unreachable() from error
+            raise self._failed(error) from error
 
     async def stage(
         self, operation: Operation, lines: AsyncIterable[bytes], passphrase: SecretStr | None = None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from chassis.stack import PROGRAMS
+from chassis.settings import PROCESSES
 
 CHECKOUT = Path(__file__).parents[2]
 STACK = (sys.executable, "-m", "chassis.stack")
@@ -38,7 +38,7 @@ sys.stdout.write("".join(f"{name} {number} {'x' * 200}\\n" for number in range(5
 sys.stdout.flush()
 if Path(f"{name}.broken").exists():
     sys.exit("the configuration is wrong")
-HTTPServer(("127.0.0.1", int(os.environ["ANIMATIZE_PORT"]) + PROGRAMS.index(name)), Answer).serve_forever()
+HTTPServer(("127.0.0.1", int(os.environ["ANIMATIZE_PORT"]) + PROCESSES.index(name)), Answer).serve_forever()
 """
 STAND_IN_SETTINGS = """
 from pydantic_settings import BaseSettings
@@ -65,7 +65,7 @@ class Stack:
 
     def pid(self, name: str) -> int | None:
         """The process that listens at the port of `name`, by its own word."""
-        connection = HTTPConnection("127.0.0.1", self.port + PROGRAMS.index(name), timeout=1)
+        connection = HTTPConnection("127.0.0.1", self.port + PROCESSES.index(name), timeout=1)
         try:
             connection.request("GET", "/health/ready")
             return int(connection.getresponse().read())
@@ -76,7 +76,7 @@ class Stack:
 
     def is_up(self) -> bool:
         """Whether all five listen; the stand-in of a gateway says that it is ready without looking at the services."""
-        return self.is_ready() and all(map(self.pid, PROGRAMS))
+        return self.is_ready() and all(map(self.pid, PROCESSES))
 
     def is_ready(self) -> bool:
         return READY.format(port=self.port) in self.output.read_text()
@@ -113,10 +113,10 @@ def wait_for(what: Callable[[], object], seconds: float = 10) -> None:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A folder that looks like the checkout, with stand-ins in place of the five processes."""
-    for name in PROGRAMS:
+    for name in PROCESSES:
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").touch()
-        (tmp_path / name / "__main__.py").write_text(f"PROGRAMS = {PROGRAMS}\n{STAND_IN}")
+        (tmp_path / name / "__main__.py").write_text(f"PROCESSES = {PROCESSES}\n{STAND_IN}")
         (tmp_path / name / "settings.py").write_text(STAND_IN_SETTINGS)
     shutil.copy(CHECKOUT / "Makefile", tmp_path)
     (tmp_path / ".venv").symlink_to(sys.prefix)
@@ -143,7 +143,7 @@ def test_it_says_where_it_is_ready_and_the_lines_of_all_five_stay_whole(start: C
     stack = start()
     wait_for(stack.is_up)
     lines = stack.output.read_text().splitlines(keepends=True)
-    expected = [f"{name} {number} {'x' * 200}\n" for name in PROGRAMS for number in range(50)]
+    expected = [f"{name} {number} {'x' * 200}\n" for name in PROCESSES for number in range(50)]
     assert sorted(lines) == sorted([*expected, READY.format(port=stack.port)])
 
 
