@@ -73,10 +73,19 @@ def configure(process: str, environment: str) -> None:
 def enter_request(request: web.BaseRequest) -> str:
     """Take over the caller's request id, or make one, and bind it to every line logged for this request."""
     given = request.headers.get(HEADER, "")
-    request_id = given if ACCEPTED.fullmatch(given) else os.urandom(16).hex()
+    request_id = given if ACCEPTED.fullmatch(given) else fresh_request_id()
+    bind_request_id(request_id)
+    return request_id
+
+
+def fresh_request_id() -> str:
+    return os.urandom(16).hex()
+
+
+def bind_request_id(request_id: str) -> None:
+    """From here on lines carry this id, and nothing that was bound before."""
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=request_id)
-    return request_id
 
 
 def current_request_id() -> str:

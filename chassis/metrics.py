@@ -104,5 +104,5 @@ async def _problems_answered(request: web.Request, handler: Handler) -> web.Stre
     logs.enter_request(request)
     try:
         return await handler(request)
-    except web.HTTPException as error:
+    except Exception as error:
         return from_exception(error).response()

@@ -1,11 +1,11 @@
 """One trace through every hop of a request: W3C Trace Context, taken over from the caller or begun here.
 
 Nothing is recorded or sent anywhere: the ids stand in the log lines, where they join ours with those of whoever called.
-https://www.w3.org/TR/trace-context/ (sections in brackets are that document's).
+The rules are those of https://www.w3.org/TR/trace-context/, where level 2 is wider, those of level 2.
 """
 
+import os
 import re
-import secrets
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final, Self
@@ -18,15 +18,15 @@ from chassis import logs
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
 VERSION: Final = "00"
-# A later version may append fields after a dash, and keeps these four (4.3).
+# A later version may append fields after a dash, and keeps these four ("Versioning of traceparent").
 PARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
-KNOWN_FLAGS: Final = 0x03  # sampled and, of level 2, random-trace-id; others are passed on as 0 (3.2.2.5)
+KNOWN_FLAGS: Final = 0x03  # sampled and, of level 2, random-trace-id; others are passed on as 0 ("Other Flags")
 MEMBER: Final = re.compile(
-    r"(?P<key>[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})"
+    r"(?P<key>[a-z0-9][a-z0-9_*/@-]{0,255})"
     r"=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
 )
 MOST_MEMBERS: Final = 32
-LONGEST_STATE: Final = 512  # characters: so much should be passed on (3.3.1.5), and no more is
+LONGEST_STATE: Final = 512  # characters: so much should be passed on ("tracestate Limits"), and no more is
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Trace:
 
     @classmethod
     def begun(cls) -> Self:
-        return cls(secrets.token_hex(16), secrets.token_hex(8))
+        return cls(os.urandom(16).hex(), os.urandom(8).hex())
 
     def hop(self, state: str) -> "Trace":
-        return Trace(self.trace_id, secrets.token_hex(8), self.flags, state)
+        return Trace(self.trace_id, os.urandom(8).hex(), self.flags, state)
 
     def headers(self) -> dict[str, str]:
         parent = f"{VERSION}-{self.trace_id}-{self.span_id}-{self.flags:02x}"
@@ -56,10 +56,15 @@ _current: ContextVar[Trace | None] = ContextVar("trace", default=None)
 def enter(request: web.BaseRequest) -> None:
     """Take over the caller's trace, or begin one, and bind `trace_id` and this hop's `span_id` to the log lines."""
     given = request.headers.getall(TRACEPARENT, ())
-    caller = parse_parent(given[0]) if len(given) == 1 else None  # several say nothing (4.3)
+    caller = parse_parent(given[0]) if len(given) == 1 else None  # several say nothing
     trace = Trace.begun() if caller is None else caller.hop(parse_state(request.headers.getall(TRACESTATE, ())))
-    _current.set(trace)
-    structlog.contextvars.bind_contextvars(trace_id=trace.trace_id, span_id=trace.span_id)
+    _bind(trace)
+
+
+def begin() -> None:
+    """Give what nobody asked for, a recovery in a task of its own, ids as a request has them."""
+    logs.bind_request_id(logs.fresh_request_id())
+    _bind(Trace.begun())
 
 
 def outgoing() -> dict[str, str]:
@@ -68,6 +73,11 @@ def outgoing() -> dict[str, str]:
         return {}
     trace = _current.get()
     return {logs.HEADER: request_id} | (trace.headers() if trace is not None else {})
+
+
+def _bind(trace: Trace) -> None:
+    _current.set(trace)
+    structlog.contextvars.bind_contextvars(trace_id=trace.trace_id, span_id=trace.span_id)
 
 
 def parse_parent(text: str) -> Trace | None:
@@ -81,7 +91,7 @@ def parse_parent(text: str) -> Trace | None:
 
 
 def parse_state(texts: list[str] | tuple[()]) -> str:
-    """The `tracestate` of one or more headers (3.3.1); empty where it is invalid, repeats a key or is too long."""
+    """The `tracestate` of one or more headers; empty where it is invalid, repeats a key or is too long."""
     members = [member for text in texts for each in text.split(",") if (member := each.strip(" \t"))]
     matches = [MEMBER.fullmatch(member) for member in members]
     keys = {match["key"] for match in matches if match}

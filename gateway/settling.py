@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import structlog
 
+from chassis import tracing
 from chassis.problems import Problem, unavailable
 from gateway import outcomes
 from gateway.journal import Journal, lapsed
@@ -123,6 +124,7 @@ async def recover(services: Services, journal: Journal) -> None:
 
 async def settle(operation: Operation, services: Services, journal: Journal) -> None:
     """Bring an operation that was left alone to its end, or leave it to the next round."""
+    tracing.begin()
     log.info("operation_recovered", operation=operation.id, stage=operation.stage)
     async with journal.leased(operation):
         try:

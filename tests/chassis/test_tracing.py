@@ -1,5 +1,6 @@
 """Which trace a request belongs to, by the rules of W3C Trace Context, and what the next process is told."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -148,6 +149,19 @@ def test_a_tracestate_that_is_invalid_or_too_long_is_left_out_and_the_trace_goes
 
 def test_bytes_that_are_no_text_are_no_tracestate() -> None:
     assert tracing.parse_state(["a=\udc80"]) == ""
+
+
+async def test_what_nobody_asked_for_has_ids_of_its_own_and_keeps_them_to_its_task() -> None:
+    async def recover() -> dict[str, str]:
+        tracing.begin()
+        return tracing.outgoing()
+
+    before = entered(("traceparent", PARENT), ("tracestate", "vendor=1"))
+    recovery = await asyncio.create_task(recover())
+    assert recovery.keys() == {"X-Request-ID", "traceparent"}
+    assert recovery["X-Request-ID"] != before["X-Request-ID"]
+    assert trace_of(recovery) != TRACE
+    assert tracing.outgoing() == before
 
 
 def test_the_state_of_one_request_is_not_that_of_the_next() -> None:

@@ -213,3 +213,12 @@ async def without_runs_and_vault(browser: Browser, planted: Secrets) -> None:
         browser.ask("POST", "/api/settings/restore", json=documents.export()),
     )
     assert [status for status, _, _ in answers] == [503] * 5
+
+
+async def until_told(stack: Stack, event: str) -> None:
+    """Wait, at most 15 seconds, until a process has logged the event."""
+    for _ in range(300):
+        if f'"event":"{event}"' in stack.log.read_text(encoding="utf-8"):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{event} was not logged")

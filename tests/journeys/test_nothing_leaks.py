@@ -33,7 +33,7 @@ from vault_service.sealing import derive_key
 
 PROCESSES = ("gateway", "auth_service", "settings_service", "runs_service", "vault_service")
 NEVER_SUCCEEDS = {("POST", "/api/auth/google")}  # not configured here
-OUTSIDE_REQUESTS = {"vault_locked", "abort_waits", "recovery_waits", "operation_recovered", "service_failed"}
+OUTSIDE_REQUESTS = {"vault_locked", "recovery_waits"}
 
 
 class Page:
@@ -89,6 +89,7 @@ async def driven(stack: Stack, planted: Secrets, port: int) -> dict[str, Page]:
         pages["locked vault"] = scraped(port + PROCESSES.index("vault_service"))
         stack.kill("runs_service", "vault_service")
         await drive.without_runs_and_vault(browser, planted)
+        await drive.until_told(stack, "operation_recovered")
         pages["gateway alone"] = scraped(port)
     return pages
 
@@ -217,3 +218,12 @@ def test_a_locked_vault_and_missing_services_show(told: Told) -> None:
         assert alone("animatize_upstream_failures_total", service=service) >= 1
         assert alone("animatize_upstream_retries_total", service=service) >= 1
     assert alone("animatize_http_requests_total", status="503") >= 5
+    assert alone("animatize_operations_unfinished", kind="restore", stage="aborting") == 1
+    assert alone("animatize_oldest_unfinished_operation_seconds") > 0
+
+
+def test_what_nobody_asked_for_has_ids_of_its_own(told: Told) -> None:
+    (recovered, *_) = [line for line in told.lines if line["event"] == "operation_recovered"]
+    asked_for = [line for line in told.lines if line["event"] == "request" and line["process"] == "gateway"]
+    assert recovered["trace_id"] not in {line["trace_id"] for line in asked_for}
+    assert recovered["request_id"] not in {line["request_id"] for line in asked_for}
