@@ -1,7 +1,7 @@
 """One SQLite file of one service: reading, and writing in groups that share one fsync.
 
 A write is a plain function over the DB-API connection. Writes that wait together run in one transaction, each in a
-savepoint of its own; nobody is answered before the commit. Retries are left to SQLite's busy timeout.
+savepoint of its own; nobody is answered before the commit. Other processes write to the same file: each waits its turn.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from chassis import metrics
-from chassis.schema import bring_up, connect
+from chassis.schema import bring_up, connect, take_turn
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -156,7 +156,7 @@ async def opened(path: Path, package: str) -> AsyncIterator[Database]:
 
 def commit_group(works: Sequence[Work[Any]], tx: sqlite3.Connection) -> list[Any]:
     """Run the works in one transaction: a list of their results, a Failure where one failed alone."""
-    tx.execute("BEGIN IMMEDIATE")
+    take_turn(tx, lambda: tx.execute("BEGIN IMMEDIATE"))
     try:
         outcomes = [_attempt(work, tx) for work in works]
         tx.execute("COMMIT")

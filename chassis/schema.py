@@ -2,13 +2,15 @@
 
 import fcntl
 import sqlite3
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-BUSY_SECONDS = 5.0
+BUSY_SECONDS = 4.0  # a write may wait for another that waits: twice this is less than a gateway waits for an answer
+LOOK_MILLISECONDS = 10  # SQLite looks after 1, 2 and 5 of them; then it is asked again
 
 
 class Unusable(Exception):
@@ -22,6 +24,24 @@ def connect(path: Path) -> sqlite3.Connection:
     tx.execute("PRAGMA secure_delete = ON")  # what was deleted is overwritten, not only forgotten
     tx.execute("PRAGMA foreign_keys = ON")
     return tx
+
+
+def take_turn(tx: sqlite3.Connection, begin: Callable[[], object]) -> None:
+    """`begin` a write transaction as soon as no other process is at one. Raises OperationalError after BUSY_SECONDS.
+
+    SQLite's own patience soon looks only ten times a second. Beside processes that write without a pause to a slow disk
+    it can miss every moment between their turns.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    tx.execute(f"PRAGMA busy_timeout = {LOOK_MILLISECONDS}")
+    while True:
+        try:
+            begin()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        else:
+            return
 
 
 def steps_of(package: str) -> list[tuple[int, str]]:
@@ -82,9 +102,10 @@ def _check_and_copy(tx: sqlite3.Connection, path: Path, version: int) -> None:
 
 
 def _apply(tx: sqlite3.Connection, steps: list[tuple[int, str]], application_id: int) -> None:
-    script = "\n".join([*(text for _, text in steps), f"PRAGMA application_id = {application_id};"])
+    marks = (f"PRAGMA application_id = {application_id};", f"PRAGMA user_version = {steps[-1][0]};")
+    script = "\n".join(["BEGIN IMMEDIATE;", *(text for _, text in steps), *marks, "COMMIT;"])
     try:
-        tx.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {steps[-1][0]};\nCOMMIT;")
+        take_turn(tx, lambda: tx.executescript(script))
     except sqlite3.Error:
         if tx.in_transaction:
             tx.execute("ROLLBACK")

@@ -4,6 +4,8 @@ import asyncio
 import multiprocessing
 import sqlite3
 import sys
+import threading
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
@@ -244,10 +246,37 @@ def test_a_chunk_of_small_rows_is_bounded_by_their_number() -> None:
 
 async def test_every_connection_is_durable_and_checks_references(database: Database) -> None:
     def settings(tx: sqlite3.Connection) -> list[Any]:
-        names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        names = ("journal_mode", "synchronous", "foreign_keys")
         return [tx.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
 
-    assert await database.write(settings) == await database.read(settings) == ["wal", 2, 1, 5000]
+    assert await database.write(settings) == await database.read(settings) == ["wal", 2, 1]
+
+
+@pytest.fixture
+def busy_neighbour(file: Path, database: Database) -> Iterator[None]:
+    """Another process that writes without a pause: the file is free for a few thousandths of a second at a time."""
+    ended = threading.Event()
+
+    def write() -> None:
+        with closing(sqlite3.connect(file, timeout=10, isolation_level=None)) as tx:
+            while not ended.is_set():
+                tx.execute("BEGIN IMMEDIATE")
+                time.sleep(0.2)
+                tx.execute("COMMIT")
+                time.sleep(0.005)
+
+    neighbour = threading.Thread(target=write)
+    neighbour.start()
+    yield
+    ended.set()
+    neighbour.join()
+
+
+@pytest.mark.usefixtures("busy_neighbour")
+async def test_a_process_that_writes_without_a_pause_leaves_the_others_their_turns(database: Database) -> None:
+    for number in range(6):
+        async with asyncio.timeout(2):
+            await database.write(note(str(number)))
 
 
 async def test_what_was_waiting_at_the_end_is_still_written(file: Path, package: Package) -> None:

@@ -16,7 +16,7 @@ from tests.faults.plant import Plant
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
-HELD_SECONDS = 6.0  # a service gives up after 5
+HELD_SECONDS = 6.0  # a service gives up after 4
 
 
 @contextmanager

@@ -1,0 +1,123 @@
+"""Every service as several processes over one file: all started at once on an empty folder, then all at work at once."""
+
+import asyncio
+import sqlite3
+import stat
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+import psutil
+import pytest
+import pytest_asyncio
+
+from chassis.schema import steps_of
+from tests.faults.crowd import crowd
+from tests.faults.files import FILES, check_files, path_of, reading, rows
+from tests.faults.guest import guest, keys_of
+from tests.faults.plan import IN_CI, spread
+from tests.faults.plant import Plant
+from tests.journeys.browser import Browser
+from tests.processes import SERVICES, Stack, replicas_of, running
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+GATEWAYS: Final = 2
+PEOPLE: Final = 16 if IN_CI else 6
+TURNS: Final = 30 if IN_CI else 8
+ROUNDS: Final = 4
+AMISS: Final = ("database is locked", "database_refused", "Traceback", "unexpected_error", "vault_locked", "status=5")
+OWN_SECRET: Final = {"ANIMATIZE_SECRET_KEY": "", "ANIMATIZE_ENV": "development"}  # none: the first to need it makes it
+
+
+def package_of(file: str) -> str:
+    return file if file == "gateway" else f"{file}_service"
+
+
+def check_log(stack: Stack) -> None:
+    """Nothing amiss in any line, but that somebody asked too early whether all were ready."""
+    lines = [line for line in stack.log.read_text(errors="replace").splitlines() if "/health/ready" not in line]
+    assert [line for line in lines if any(word in line for word in AMISS)] == []
+
+
+def check_beginning(data: Path) -> None:
+    """One schema in each file, one vault, one secret, and nothing left of those who came second."""
+    for file in FILES:
+        assert rows(data, file, "PRAGMA user_version") == [(len(steps_of(package_of(file))),)]
+        with reading(data, file) as opened, sqlite3.connect(":memory:") as fresh:
+            fresh.executescript("\n".join(script for _, script in steps_of(package_of(file))))
+            schema = "SELECT type, name, sql FROM sqlite_schema ORDER BY type, name"
+            assert opened.execute(schema).fetchall() == fresh.execute(schema).fetchall()
+    [(salt, fingerprint)] = rows(data, "vault", "SELECT salt, fingerprint FROM vault")
+    assert (len(salt), fingerprint is not None) == (16, True)
+    secret = data / "animatize_development_secret"
+    assert (stat.S_IMODE(secret.stat().st_mode), len(secret.read_text().strip()) >= 32) == (0o600, True)
+    expected = {path_of(data, file).name + tail for file in FILES for tail in ("", "-wal", "-shm", ".lock")}
+    assert {file.name for file in data.iterdir()} == expected | {secret.name}
+
+
+def has_served(stack: Stack, name: str) -> bool:
+    """Whether a gateway keeps a connection to it, which it opens for a request alone."""
+    connections = psutil.Process(stack.process_id(name)).net_connections("tcp")
+    return any(each.laddr.port == stack.ports[name] and each.status == "ESTABLISHED" for each in connections)
+
+
+@pytest.fixture(name="stack", scope="module", params=spread((2, 3), 1), ids="replicas={}".format)
+def many_processes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """`stack.replicas` of each service and two gateways, started at once on an empty folder without a secret."""
+    folder = tmp_path_factory.mktemp("many")
+    with running(folder, GATEWAYS, request.param, **OWN_SECRET) as stack:
+        yield stack
+
+
+@pytest_asyncio.fixture(name="many", loop_scope="package")
+async def somebody_watching(stack: Stack) -> AsyncIterator[Plant]:
+    """The same; after the test nobody must have died, or written a line of anything amiss."""
+    many = Plant(stack, {})
+    yield many
+    assert all(stack.is_running(name) for name in stack.ports)
+    check_log(stack)
+
+
+async def test_processes_started_together_on_an_empty_folder_agree(many: Plant) -> None:
+    check_beginning(many.data)
+    async with Browser(many.stack.url) as browser:
+        stored = await browser.put("/api/settings/api-keys/runway", {"api_key": "a key for all of them"})
+        for _ in range(6):  # whichever vault is asked
+            assert await keys_of(browser) == {"runway": stored["masked"]}
+
+
+async def test_many_processes_at_work_at_once_lose_nothing_and_give_no_version_twice(many: Plant) -> None:
+    urls = [many.stack.url_of(name) for name in replicas_of("gateway", GATEWAYS)]
+    async with crowd(urls, PEOPLE, TURNS) as people:
+        await asyncio.gather(*(person.do_everything() for person in people))
+        for person in people:
+            await person.check()
+    services = [name for name in many.stack.ports if name.startswith(SERVICES)]
+    assert [name for name in services if not has_served(many.stack, name)] == []
+    check_files(many.data)
+
+
+async def test_restores_of_several_people_over_many_processes_are_each_whole(many: Plant) -> None:
+    async with AsyncExitStack() as opened:
+        people = [await opened.enter_async_context(guest(many)) for _ in range(3)]
+        statuses = await asyncio.gather(*(person.restore() for person in people))
+        assert statuses == [200] * len(people)
+        for person in people:
+            await person.check(200)
+        assert await asyncio.gather(*(person.undo() for person in people)) == [200] * len(people)
+
+
+@pytest.mark.parametrize("round_", spread(range(ROUNDS), 1))
+async def test_however_often_all_start_at_once_they_work_together(tmp_path: Path, round_: int) -> None:
+    stack = Stack(tmp_path, GATEWAYS, 2 + round_ % 2, **OWN_SECRET)
+    try:
+        await asyncio.to_thread(stack.start)
+        check_beginning(stack.data)
+        async with Browser(stack.url) as browser:
+            await browser.restore({"runs": [{"run_id": "a"}]})
+            assert [run["run_id"] for run in await browser.all_runs()] == ["a"]
+    finally:
+        await asyncio.to_thread(stack.stop)
+    check_log(stack)
