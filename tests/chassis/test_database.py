@@ -275,7 +275,8 @@ def busy_neighbour(file: Path, database: Database) -> Iterator[None]:
 @pytest.mark.usefixtures("busy_neighbour")
 async def test_a_process_that_writes_without_a_pause_leaves_the_others_their_turns(database: Database) -> None:
     for number in range(6):
-        async with asyncio.timeout(2):
+        await asyncio.sleep(0.05)  # so that the neighbour is at it
+        async with asyncio.timeout(1.5):
             await database.write(note(str(number)))
 
 

@@ -36,7 +36,7 @@ class Person:
         await asyncio.gather(*hands, self._repeat_a_version(), self._change_keys(), self._look(), self._come_and_go())
 
     async def check(self) -> None:
-        """Versions without a gap, each with what was saved as it; every run and key as it was last, and nothing else."""
+        """Versions without a gap, each with what was saved as it; runs and keys as they were last, and nothing else."""
         shown = await self._ask("GET", "/api/settings")
         assert sorted(self.versions) == list(range(1, shown["version"] + 1))
         assert shown["settings"] == self.versions[shown["version"]]
@@ -62,7 +62,7 @@ class Person:
     async def _write_runs(self, hand: int) -> None:
         for turn in range(self._turns):
             path = f"/api/runs/{hand}-{turn}"
-            run = {"run_id": f"{hand}-{turn}", "variants": [{"id": "v", "favorite": False}], "mark": 1}
+            run: dict[str, Any] = {"run_id": f"{hand}-{turn}", "variants": [{"id": "v", "favorite": False}], "mark": 1}
             await self._ask("PUT", path, run)
             await self._ask("PUT", path, run | {"mark": 2})
             if turn % 2:

@@ -1,4 +1,4 @@
-"""Every service as several processes over one file: all started at once on an empty folder, then all at work at once."""
+"""Every service as several processes over one file: started at once on an empty folder, then at work at once."""
 
 import asyncio
 import sqlite3
