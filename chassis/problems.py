@@ -15,6 +15,9 @@ from chassis.logs import current_request_id
 log = structlog.get_logger()
 
 RETRY_SECONDS = 2
+# How SQLite tells that a file cannot grow where the system says so by other words than "disk full": that a quota or a
+# limit on the size of files is used up (EDQUOT, EFBIG); and of the index beside its log, which it grows before a read.
+NO_ROOM = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
 PHRASES = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large"}
 
 
@@ -106,10 +109,11 @@ def _from_framework(error: web.HTTPException) -> Problem:
 
 
 def _from_sqlite(error: sqlite3.OperationalError) -> Problem | None:
-    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = getattr(error, "sqlite_errorcode", 0)
+    primary = code & 0xFF
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return unavailable("busy", "The database is busy. Nothing was changed; try again.")
-    if primary == sqlite3.SQLITE_FULL:
+    if primary == sqlite3.SQLITE_FULL or code in NO_ROOM:
         return Problem(507, "disk_full", "The server's disk is full. Nothing was changed; tell the operator.")
     if primary in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
         return unavailable("storage", "The server cannot write to its storage. Nothing was changed.", retry_after=30)

@@ -78,11 +78,9 @@ def _journal(settings: Settings) -> Lifespan:
 
 
 async def _all_ready(app: web.Application) -> None:
-    peers = app[SERVICES].all()
-    ready = await asyncio.gather(*(peer.is_ready() for peer in peers))
-    missing = [peer.name for peer, state in zip(peers, ready, strict=True) if not state]
+    missing = [name for name, ready in (await app[SERVICES].ready()).items() if not ready]
     if missing:
-        raise unavailable("not_ready", f"Not ready yet: {', '.join(missing)}.")
+        raise unavailable("not_ready", f"Not ready: {', '.join(missing)}.", unavailable=missing)
 
 
 async def _keep_private(request: web.Request, response: web.StreamResponse) -> None:

@@ -1,5 +1,6 @@
 """The gateway's view of its peers: one small class each, methods as verbs. Nothing else in the gateway knows a path."""
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -134,6 +135,11 @@ class Services:
 
     def all(self) -> tuple[Peer, ...]:
         return (self.auth, self.settings, self.runs, self.vault)
+
+    async def ready(self) -> dict[str, bool]:
+        """Whether each is ready, by name; asked all at once, so that one that hangs costs no more than its own time."""
+        found = await asyncio.gather(*(peer.is_ready() for peer in self.all()))
+        return {peer.name: ready for peer, ready in zip(self.all(), found, strict=True)}
 
     def keeper(self, name: str) -> Keeper:
         return {"settings": self.settings, "runs": self.runs, "vault": self.vault}[name]

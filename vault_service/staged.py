@@ -53,7 +53,8 @@ def discard(tx: sqlite3.Connection, restore: Restore) -> None:
 def keep(tx: sqlite3.Connection, restore: Restore, providers: Iterable[str]) -> None:
     """Keep what stands for these providers now, be it nothing, for an undo of the restore."""
     tx.executemany(
-        "INSERT INTO undo_keys SELECT ?1, ?2, ?3, key_id, wrapped_key, ciphertext, created_at, updated_at"
+        f"INSERT INTO undo_keys (restore_id, {COLUMNS})"  # noqa: S608 - a constant of this module
+        " SELECT ?1, ?2, ?3, key_id, wrapped_key, ciphertext, created_at, updated_at"
         " FROM (SELECT 1) LEFT JOIN api_keys ON owner = ?2 AND provider = ?3",
         [(restore.id, restore.owner, provider) for provider in providers],
     )
