@@ -46,8 +46,15 @@ async def complete(operation: Operation, services: Services, journal: Journal) -
         if isinstance(error, Lost):
             raise
         log.warning("commit_waits", operation=operation.id, reason=str(error))
-        detail = "This is decided and will be completed by itself; there is no need to repeat it."
-        raise unavailable("restore_completing", detail) from error
+        raise completing(error) from error
+
+
+def completing(error: Exception) -> Problem:
+    """503: nothing is left to do but wait, for the service that `error` names if it names one."""
+    missing = {"service": error.extra["service"]} if isinstance(error, Problem) and "service" in error.extra else {}
+    when = f" once the {missing['service']} service answers" if missing else ""
+    detail = f"This is decided and will be completed by itself{when}; there is no need to repeat it."
+    return unavailable("restore_completing", detail, **missing)
 
 
 async def finish(operation: Operation, services: Services, journal: Journal) -> dict[str, Any]:
