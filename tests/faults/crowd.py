@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from itertools import cycle
+from itertools import count, cycle
 from typing import Any, Final
 
 from pydantic import SecretStr
@@ -21,14 +21,26 @@ class Person:
     """`versions` are the settings by version number, `runs` the runs, `keys` the provider keys: all acknowledged."""
 
     def __init__(self, browser: Browser, urls: Sequence[str], turns: int) -> None:
-        self.browser, self._urls, self._turns = browser, cycle(urls), turns
+        self.browser, self._turns, self._numbers = browser, turns, count()
+        self.go_to(*urls)
         self.versions: dict[int, Any] = {}
         self.runs: dict[str, Any] = {}
         self.keys: dict[str, str] = {}
 
+    def go_to(self, *urls: str) -> None:
+        """From now on ask these gateways, in turn."""
+        self._urls = cycle(urls)
+
     async def arrive(self) -> None:
         shown = await self._ask("GET", "/api/settings")
         self.versions[shown["version"]] = shown["settings"]
+
+    async def keep_busy(self, ended: asyncio.Event) -> None:
+        """Until then, and once at least."""
+        while True:
+            await self.do_everything()
+            if ended.is_set():
+                return
 
     async def do_everything(self) -> None:
         """All at once, and each many times."""
@@ -46,7 +58,7 @@ class Person:
 
     async def _save(self, hand: int) -> None:
         for turn in range(self._turns):
-            settings = {"by": {"hand": hand, "turn": turn}}
+            settings = {"by": {"hand": hand, "turn": turn}, "number": {"now": next(self._numbers)}}
             saved = await self._ask("PUT", "/api/settings", {"settings": settings})
             self._acknowledge(saved["version"], settings)
 

@@ -88,7 +88,7 @@ class Guest:
 
     async def _sealed(self) -> Any:
         """The new keys as somebody else's backup has them."""
-        async with Browser(self._plant.stack.url) as other:
+        async with Browser(self.browser.url) as other:
             await other.get("/api/settings")
             for provider, api_key in self.keys.items():
                 await other.put(f"/api/settings/api-keys/{provider}", {"api_key": api_key})
@@ -177,9 +177,10 @@ class Guest:
 
 
 @asynccontextmanager
-async def guest(plant: Plant, *, size: int = 2000) -> AsyncIterator[Guest]:
-    """Somebody new, with settings saved and two runs; the document's third run is of about `size` bytes."""
-    async with Browser(plant.stack.url) as browser:
+async def guest(plant: Plant, *, size: int = 2000, url: str = "") -> AsyncIterator[Guest]:
+    """Somebody new, with settings saved and two runs; the document's third run is of about `size` bytes. `url` is the
+    gateway's, where it is not the first."""
+    async with Browser(url or plant.stack.url) as browser:
         made = Guest(browser, plant, size)
         await made.settle_in()
         yield made

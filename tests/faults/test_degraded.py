@@ -168,8 +168,8 @@ async def _check_health(stack: Stack, away: str) -> None:
 
 async def _check_strangers(stack: Stack, away: str) -> None:
     """Without a cookie, or with one that the gateway does not know: no guest, no 401 and no cookie without auth."""
-    methods = (("GET", {}), ("PUT", {"json": {"run_id": "a"}}))
-    asked = [(method, rest, cookies) for method, rest in methods for cookies in ({}, {COOKIE: UNKNOWN})]
+    bodies: dict[str, dict[str, Any]] = {"GET": {}, "PUT": {"json": {"run_id": "a"}}}
+    asked = [(method, rest, cookies) for method, rest in bodies.items() for cookies in ({}, {COOKIE: UNKNOWN})]
     answers = await asyncio.gather(*(_ask_as_stranger(stack, *each) for each in asked))
     for (method, _, cookies), answer in zip(asked, answers, strict=True):
         if away == "auth":

@@ -18,6 +18,7 @@ from tests.faults.files import FILES, check_files, path_of, reading, rows
 from tests.faults.guest import guest, keys_of
 from tests.faults.plan import IN_CI, spread
 from tests.faults.plant import Plant
+from tests.faults.records import check_log, package_of
 from tests.journeys.browser import Browser
 from tests.processes import Stack, replicas_of, running
 
@@ -27,18 +28,7 @@ GATEWAYS: Final = 2
 PEOPLE: Final = 16 if IN_CI else 6
 TURNS: Final = 30 if IN_CI else 8
 ROUNDS: Final = 4
-AMISS: Final = ("database is locked", "database_refused", "Traceback", "unexpected_error", "vault_locked", "status=5")
 OWN_SECRET: Final = {"ANIMATIZE_SECRET_KEY": "", "ANIMATIZE_ENV": "development"}  # none: the first to need it makes it
-
-
-def package_of(file: str) -> str:
-    return file if file == "gateway" else f"{file}_service"
-
-
-def check_log(stack: Stack) -> None:
-    """Nothing amiss in any line, but that somebody asked too early whether all were ready."""
-    lines = [line for line in stack.log.read_text(errors="replace").splitlines() if "/health/ready" not in line]
-    assert [line for line in lines if any(word in line for word in AMISS)] == []
 
 
 def check_beginning(data: Path) -> None:
@@ -62,7 +52,9 @@ async def note_who_serves(stack: Stack, served: set[str]) -> None:
     names = {port: name for name, port in stack.ports.items()}
     while True:
         connections = await asyncio.to_thread(psutil.net_connections, "tcp4")
-        served |= {names.get(each.laddr.port, "") for each in connections if each.status == "ESTABLISHED"}
+        served |= {
+            names.get(getattr(each.laddr, "port", 0), "") for each in connections if each.status == "ESTABLISHED"
+        }
         await asyncio.sleep(0.1)
 
 
