@@ -24,6 +24,15 @@ def reading(data: Path, name: str) -> Iterator[sqlite3.Connection]:
         yield file
 
 
+@contextmanager
+def locked(data: Path, name: str) -> Iterator[None]:
+    """Nobody else writes to the file inside the block."""
+    with closing(sqlite3.connect(path_of(data, name), timeout=10, isolation_level=None)) as file:
+        file.execute("BEGIN EXCLUSIVE")
+        yield
+        file.execute("ROLLBACK")
+
+
 def rows(data: Path, name: str, sql: str, *values: Any) -> list[Any]:
     with reading(data, name) as file:
         return file.execute(sql, values).fetchall()

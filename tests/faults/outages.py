@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from tests.faults.guest import PASSPHRASE
 
 ALL: Final = ("auth", "settings", "runs", "vault")
+BACKUP: Final = "/api/settings/backup"
 IMAGE: Final = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n an image").decode()
 RUN: Final = {"run_id": "kept", "variants": [{"id": "v", "favorite": False}], "source_image_data_url": IMAGE}
 KEY: Final = {"api_key": "a key that is kept"}
@@ -32,6 +33,24 @@ class Question(NamedTuple):
     def blocked_by(self, away: str) -> bool:
         return away in self.needs or (away == "auth" and self.method != "GET")
 
+    @property
+    def writes(self) -> bool:
+        return any(self.writes_to(name) for name in ("gateway", *ALL))
+
+    def writes_to(self, name: str) -> bool:
+        """Whether there is something that the service, or the gateway, has to write down for it."""
+        if self.method == "GET":
+            return name == "gateway" and self.path == BACKUP  # whose turn it is
+        if name == "gateway":
+            return "settings/restore" in self.path or self.path == BACKUP
+        if self.path == "/api/auth/sessions":
+            return False  # there is no other to end
+        if self.path == BACKUP:
+            return name == "vault"  # which keys were read
+        if name == "settings" and "restore" in self.path:
+            return "settings" in (self.body or {}) or "history" in self.path
+        return name in self.needs
+
 
 def _has_run(run_id: str) -> Seen:
     return lambda backup: any(run["run_id"] == run_id for run in backup["runs"])
@@ -42,7 +61,7 @@ def _has_no_run(backup: dict[str, Any]) -> bool:
 
 
 def _is_favourite(backup: dict[str, Any]) -> bool:
-    return any(run["variants"][0]["favorite"] for run in backup["runs"])
+    return any(run["run_id"] == "kept" and run["variants"][0]["favorite"] for run in backup["runs"])
 
 
 def _has_settings(backup: dict[str, Any]) -> bool:
@@ -79,7 +98,7 @@ READS: Final = [
     Question("GET", "/api/runs/kept/source-image", RUNS_NEEDED),
     Question("GET", "/api/settings/api-keys", VAULT_NEEDED),
     Question("GET", "/api/providers", VAULT_NEEDED),
-    Question("GET", "/api/settings/backup", BACKUP_NEEDED),
+    Question("GET", BACKUP, BACKUP_NEEDED),
     Question("GET", "/api/settings/restores"),
     Question("GET", "/api/settings/restores/earlier"),
     Question("GET", "/api/openapi.json", ALL),
@@ -96,7 +115,7 @@ WRITES: Final = [
     Question("DELETE", "/api/runs", RUNS_NEEDED, None, _has_no_run),
     Question("PUT", "/api/settings/api-keys/pika", VAULT_NEEDED, KEY, _has_key("pika")),
     Question("DELETE", "/api/settings/api-keys/runway", VAULT_NEEDED, None, _has_no_key),
-    Question("POST", "/api/settings/backup", BACKUP_NEEDED, {"passphrase": PASSPHRASE}),
+    Question("POST", BACKUP, BACKUP_NEEDED, {"passphrase": PASSPHRASE}),
     Question(
         "POST", "/api/settings/restore", ("settings", "runs"), OTHER_SETTINGS | {"runs": [{"run_id": "restored"}]},
         _has_run("restored"),

@@ -5,9 +5,9 @@ import json
 import re
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import ExitStack
 from typing import Any, Final
 
 import pytest
@@ -17,9 +17,9 @@ from chassis.peers import JWKS_PATH
 from gateway.identity import COOKIE, FRESH_SECONDS
 from gateway.routes import ROUTES
 from tests.faults.files import at_rest, check_files
-from tests.faults.guest import backup_of
-from tests.faults.outages import ALL, EARLIER, KEY, QUESTIONS, RUN, SETTINGS, Question
+from tests.faults.outages import ALL, QUESTIONS
 from tests.faults.plan import spread
+from tests.faults.visitors import Answer, Visitor, visitors
 from tests.journeys.browser import Browser
 from tests.processes import Stack
 
@@ -29,7 +29,6 @@ UNKNOWN: Final = "an-unknown-cookie-of-forty-three-characters"
 HEALTH_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 14.0  # also where a service hangs: 10 for its answer, and the rest for two busy cores
 RESTORE_SECONDS: Final = 20.0  # one that cannot begin is taken back, for which the same service is asked again
-Answer = tuple[int, dict[str, str], bytes]
 
 
 def _stop(stack: Stack, name: str) -> None:
@@ -55,59 +54,17 @@ def check_refused(answer: Answer, away: str) -> None:
     assert problem.keys() >= {"type", "title", "status", "code", "request_id"}
 
 
-class Visitor:
-    """Somebody with a profile, who asks one question during the outage."""
-
-    def __init__(self, browser: Browser, question: Question) -> None:
-        self.browser, self.question = browser, question
-        self.status, self.will_be_done = 0, False
-
-    async def settle_in(self) -> None:
-        await self.browser.put("/api/settings", SETTINGS)
-        await self.browser.put("/api/runs/kept", RUN)
-        await self.browser.put("/api/settings/api-keys/runway", KEY)
-        await self.browser.restore(EARLIER, {"Idempotency-Key": "earlier"})
-
-    async def ask(self, away: str) -> None:
-        """The question, answered as it must be, in bounded time and with the cookie left alone."""
-        cookies, started = self.cookies(), time.monotonic()
-        body = {"json": self.question.body} if self.question.body is not None else {}
-        answer = await self.browser.ask(self.question.method, self.question.path, **body)
-        took = time.monotonic() - started
-        print(f"without {away}: {self.question} {answer[0]} {took:.1f} s")
-        self.status = answer[0]
-        assert ("Set-Cookie" in answer[1], self.cookies()) == (False, cookies)
-        assert took < (RESTORE_SECONDS if "restore" in self.question.path else ANSWER_SECONDS)
-        if self.question.blocked_by(away):
-            check_refused(answer, away)
-            self.will_be_done = json.loads(answer[2])["code"] == "restore_completing"
-        else:
-            assert 200 <= self.status < 300, answer
-
-    async def check(self, *, may_have_been_done: bool) -> None:
-        """What was acknowledged is there and, unless it was only too late, what was refused is not; then it works."""
-        backup = await backup_of(self.browser)
-        assert [entry["settings"] for entry in backup["history"] if entry["version"] == 2] == [SETTINGS["settings"]]
-        if self.question.seen is not None and not (may_have_been_done and self.status == 503):
-            assert self.question.seen(backup) == (self.status < 300 or self.will_be_done)
-        again = await self.browser.ask(self.question.method, self.question.path, json=self.question.body)
-        done_before = 409 if self.question.path.endswith("undo") else 404
-        assert again[0] < 300 or again[0] == done_before, again
-        if self.question.seen is not None:
-            assert self.question.seen(await backup_of(self.browser))
-
-    def cookies(self) -> list[str]:
-        return [cookie.value for cookie in self.browser.jar]
-
-
-@asynccontextmanager
-async def visitors(stack: Stack) -> AsyncIterator[list[Visitor]]:
-    """One for each question, all settled in."""
-    async with AsyncExitStack() as opened:
-        browsers = [await opened.enter_async_context(Browser(stack.url)) for _ in QUESTIONS]
-        all_ = [Visitor(browser, question) for browser, question in zip(browsers, QUESTIONS, strict=True)]
-        await asyncio.gather(*(visitor.settle_in() for visitor in all_))
-        yield all_
+async def ask(visitor: Visitor, away: str) -> None:
+    """The visitor's question, answered as it must be, in bounded time."""
+    started = time.monotonic()
+    answer = await visitor.ask()
+    took = time.monotonic() - started
+    print(f"without {away}: {visitor.question} {answer[0]} {took:.1f} s")
+    assert took < (RESTORE_SECONDS if "restore" in visitor.question.path else ANSWER_SECONDS)
+    if visitor.question.blocked_by(away):
+        check_refused(answer, away)
+    else:
+        assert 200 <= answer[0] < 300, answer
 
 
 @pytest.fixture(name="stacks", scope="module")
@@ -132,11 +89,11 @@ async def test_one_service_away_leaves_the_others_working_and_comes_back_to_ever
 
 async def _live_through(stack: Stack, away: str, kind: str) -> None:
     go_away, come_back = OUTAGES[kind]
-    async with visitors(stack) as all_:
+    async with visitors(stack.url, QUESTIONS) as all_:
         await asyncio.to_thread(go_away, stack, f"{away}_service")
         await asyncio.sleep(FRESH_SECONDS)  # a gateway believes as long what it was told of a session
         try:
-            asking = (visitor.ask(away) for visitor in all_)
+            asking = (ask(visitor, away) for visitor in all_)
             others = (check(stack, away) for check in (_check_health, _check_strangers, _check_leaving))
             await asyncio.gather(*asking, *others)
         finally:

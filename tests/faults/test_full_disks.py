@@ -3,9 +3,7 @@ limit on the size of files anywhere."""
 
 import asyncio
 import os
-import secrets
-import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +11,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from tests.faults.disks import fill, make_room, small_disk
 from tests.faults.guest import guest
 from tests.faults.places import PLACES
 from tests.faults.plant import Plant, plant
@@ -21,26 +20,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 DISK: Final = "24m"
 DOCUMENT_BYTES: Final = 3_000_000
-PIECE: Final = 1 << 14
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "data"
-    disk.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(disk)]
-    mounted = subprocess.run(mounting, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
-    yield disk
-    subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 @pytest_asyncio.fixture(loop_scope="package")
-async def small_plant(small_disk: Path) -> AsyncIterator[Plant]:
+async def small_plant(tmp_path: Path) -> AsyncIterator[Plant]:
     """A plant whose data are on a small disk of their own."""
-    async with plant(small_disk.parent) as small:
-        yield small
+    with small_disk(tmp_path / "data", DISK):
+        async with plant(tmp_path) as small:
+            yield small
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="package")
@@ -48,21 +35,6 @@ async def limited_plant(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterat
     """A plant whose files may be limited in size; its log is none of them."""
     async with plant(tmp_path_factory.mktemp("limited"), log=Path(os.devnull)) as limited:
         yield limited
-
-
-def fill(disk: Path, left: int) -> None:
-    """Fill the disk but for about `left` bytes."""
-    with (disk / "filler").open("ab") as filler:
-        try:
-            while True:
-                filler.write(secrets.token_bytes(PIECE))
-                filler.flush()
-        except OSError:
-            filler.truncate(max(0, os.path.getsize(filler.name) - left))
-
-
-def make_room(disk: Path) -> None:
-    (disk / "filler").unlink()
 
 
 @pytest.mark.parametrize("left", [0, 1_000_000])
@@ -114,7 +86,7 @@ async def test_a_decided_restore_that_finds_no_room_for_its_files_goes_forward_o
 
 
 async def _meets_a_full_disk_at_the_commit(
-    plant: Plant, fill_up: Callable[[], Awaitable[None]], make_room: Callable[[], None]
+    plant: Plant, fill_up: Callable[[], Awaitable[None]], free: Callable[[], None]
 ) -> None:
     async with guest(plant, size=DOCUMENT_BYTES) as person:
         accident = plant.passages["settings"].expect(PLACES["before the commit"].meet(fill_up))
@@ -123,6 +95,6 @@ async def _meets_a_full_disk_at_the_commit(
         assert status in (503, 507)
         await asyncio.sleep(1.5)  # recovery tries meanwhile, in vain
         plant.check_nobody_died()
-        make_room()
+        free()
         assert await person.outcome() == "new"
         await person.check(status)

@@ -1,14 +1,11 @@
 """Each file locked from outside, by a tool of the operator say, for longer than a service waits for it."""
 
 import asyncio
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.faults.files import FILES, path_of
+from tests.faults.files import FILES, locked
 from tests.faults.guest import Guest
 from tests.faults.places import PLACES
 from tests.faults.plan import spread
@@ -17,15 +14,6 @@ from tests.faults.plant import Plant
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 HELD_SECONDS = 6.0  # a service gives up after 4
-
-
-@contextmanager
-def locked(data: Path, name: str) -> Iterator[None]:
-    """Nobody else writes to the file inside the block."""
-    with closing(sqlite3.connect(path_of(data, name), timeout=10, isolation_level=None)) as file:
-        file.execute("BEGIN EXCLUSIVE")
-        yield
-        file.execute("ROLLBACK")
 
 
 @pytest.mark.parametrize("name", spread(FILES, 2))
