@@ -8,13 +8,16 @@ COMPILE := $(BIN) -m piptools compile -q --strip-extras --generate-hashes --no-h
 # Two makes that start together take turns, where there is flock; the lock is on this file, so that none is left behind.
 TURN := $(if $(shell command -v flock),flock Makefile)
 
-.PHONY: run test lint bench lock clean
+.PHONY: run test compose-test lint bench lock clean
 
 run: $(VENV)/runtime
 	@$(BIN) -m chassis.stack
 
 test: lint
 	@$(BIN) -m pytest $(ARGS)
+
+compose-test: $(VENV)/development
+	@ANIMATIZE_TEST_ENGINE=required $(BIN) -m pytest tests/compose $(ARGS)
 
 lint: $(VENV)/development
 	@$(BIN) -m ruff check -q

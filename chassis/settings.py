@@ -109,7 +109,7 @@ def _read(model: type[Model], problems: dict[str, None]) -> Model | None:
         try:
             values |= secret_from_file(variable, key)
         except OSError as error:
-            problems[f"{variable}_FILE: cannot be read ({error.strerror})"] = None
+            problems[f"{variable}_FILE: cannot be read by user {os.geteuid()} ({error.strerror})"] = None
         except UnicodeDecodeError:
             problems[f"{variable}_FILE: cannot be read (it is not UTF-8)"] = None
         except ValueError as error:
@@ -123,13 +123,18 @@ def _read(model: type[Model], problems: dict[str, None]) -> Model | None:
 
 
 def secret_from_file(variable: str, key: str) -> dict[str, str]:
-    """`{key: contents}` of the file that `<variable>_FILE` names; empty where it is unset or not needed."""
+    """`{key: contents}` of the file that `<variable>_FILE` names; empty where it is unset or not needed.
+
+    An empty file is a mistake, but /dev/null says that there is no such secret: so compose can always name a file.
+    """
     file = os.environ.get(f"{variable}_FILE")
     if not file or os.environ.get(variable):
         return {}
-    if not (text := Path(file).read_text(encoding="utf-8").strip()):
-        raise ValueError("is empty")
-    return {key: text}
+    if text := Path(file).read_text(encoding="utf-8").strip():
+        return {key: text}
+    if Path(file).is_char_device():
+        return {}
+    raise ValueError("is empty")
 
 
 def _secrets(model: type[BaseSettings]) -> Iterator[tuple[str, str]]:

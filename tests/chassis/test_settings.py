@@ -1,5 +1,7 @@
 """Configuration: one message for all problems, no value in it."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -131,6 +133,24 @@ def test_a_secret_file_that_is_no_text_is_a_problem_and_not_shown(
 def test_an_empty_secret_file_is_a_problem_and_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("\n")
     assert "_FILE: is empty" in refused(monkeypatch, ANIMATIZE_SECRET_KEY_FILE=str(tmp_path / "secret"))
+
+
+def test_no_secret_is_given_by_the_null_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNWAY_API_KEY_FILE", "/dev/null")
+    assert load(Toy).runway_api_key is None
+    message = refused(monkeypatch, ANIMATIZE_ENV="production", ANIMATIZE_SECRET_KEY_FILE="/dev/null")
+    assert "ANIMATIZE_SECRET_KEY: " in message, "where one is needed, that is as bad as naming none"
+
+
+def test_a_secret_file_that_may_not_be_read_is_told_with_the_user_who_cannot(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def denied(*_: object, **__: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", denied)
+    message = refused(monkeypatch, ANIMATIZE_SECRET_KEY_FILE=str(tmp_path / "secret"))
+    assert f"ANIMATIZE_SECRET_KEY_FILE: cannot be read by user {os.geteuid()} (Permission denied)" in message
 
 
 def test_settings_are_frozen_and_hide_their_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
