@@ -97,7 +97,7 @@ class Console:
             for name, status, state in shown
         )
 
-    def logs(self, tail: int | Literal["all"] = 60) -> str:
+    def logs(self, tail: int | Literal["all"] = 20) -> str:
         return "\n".join(f"--- {each.name}\n{each.logs(tail=tail).decode()}" for each in self.containers())
 
     def events(self, since: float) -> list[tuple[str, str]]:

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Final
 
 import pytest
@@ -22,12 +23,12 @@ RUN: Final = {"run_id": "kept", "created_at": "2026-03-01T10:00:00+00:00"}
 
 
 @pytest.fixture
-async def resident(browser: Browser) -> AsyncIterator[Browser]:
+async def resident(browser: Browser) -> Browser:
     """Somebody who has something in every service."""
     await browser.put("/api/settings", {"settings": {"here": {"number": 1}}})
     await browser.put("/api/runs/kept", RUN)
     await browser.put("/api/settings/api-keys/veo", {"api_key": "a_key_of_this_profile"})
-    yield browser
+    return browser
 
 
 async def check_without(browser: Browser, service: str) -> None:
@@ -44,11 +45,11 @@ async def check_without(browser: Browser, service: str) -> None:
 
 async def check_back(browser: Browser) -> None:
     """Before long everything works again, with all that was there."""
-    async with asyncio.timeout(BACK_SECONDS):
-        for paths in NEEDED_BY.values():
-            for path in paths:
-                while (await browser.ask("GET", path))[0] != 200:
-                    await asyncio.sleep(0.2)
+    deadline = time.monotonic() + BACK_SECONDS
+    for path in chain.from_iterable(NEEDED_BY.values()):
+        while (status := (await browser.ask("GET", path))[0]) != 200:
+            assert (status, time.monotonic() < deadline) == (503, True), path
+            await asyncio.sleep(0.2)
     assert (await browser.get("/api/settings"))["settings"] == {"here": {"number": 1}}
     assert await browser.get("/api/runs/kept") == RUN
     assert (await browser.put("/api/runs/kept", RUN))["updated"]
