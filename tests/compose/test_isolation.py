@@ -40,7 +40,7 @@ from concurrent.futures import ThreadPoolExecutor
 def reach(place):
     host, port = place.rsplit(":", 1)
     try:
-        socket.create_connection((host, int(port)), 2).close()
+        socket.create_connection((host, int(port)), 1).close()
         print(f"reached {place}\\n", end="")
     except OSError:
         pass

@@ -35,12 +35,13 @@ async def test_every_container_that_is_told_to_end_does_so_in_its_grace_period_w
     console: Console, browser: Browser
 ) -> None:
     await browser.get("/api/settings")
-    try:
-        for container in reversed(console.containers()):
+    for container in console.containers():
+        try:
             took = await asyncio.to_thread(_end, container)
             assert (container.attrs["State"]["ExitCode"], took < GRACE_SECONDS) == (0, True), container.name
-    finally:
-        await asyncio.to_thread(console.up)
+        finally:
+            await asyncio.to_thread(container.start)
+    await asyncio.to_thread(console.wait_until_ready)
 
 
 def test_no_container_is_killed_before_it_may_take_its_time(console: Console) -> None:

@@ -14,6 +14,7 @@ from tests.compose.test_failing import cut_off
 SCALE: Final = {"runs": 3, "settings": 3, "gateway": 2}
 RESTART_SECONDS: Final = 30
 SPREAD_SECONDS: Final = 4.0
+HANGING_SECONDS: Final = 12.0  # longer than the gateway waits for an answer
 OWN_SHARE: Final = 0.2  # of an even share, which each replica has at least
 RECEIVED: Final = "/sys/class/net/eth0/statistics/rx_packets"
 
@@ -89,7 +90,7 @@ async def test_killing_one_of_three_costs_only_what_was_under_way_there(many: Co
 async def test_cutting_one_of_three_off_costs_only_what_was_under_way_there(many: Console) -> None:
     async with load(*many.urls) as people:
         with cut_off(many, "runs"):
-            await asyncio.sleep(12)
+            await people.goes_on(HANGING_SECONDS)
         await asyncio.to_thread(many.wait_until_ready)
     assert len(people.failures) <= PEOPLE, people.failures
 
