@@ -11,8 +11,8 @@ import aiohttp
 from chassis.documents import parse
 from tests.journeys.browser import Browser
 
-PEOPLE: Final = 4
-PAUSE: Final = 0.02
+PEOPLE: Final = 6
+PAUSE: Final = 0.01
 PATIENCE: Final = aiohttp.ClientTimeout(total=40)
 DELAY: Final = 5.0  # seconds that an address which has just gone may cost a request
 SETTLED: Final = 1.0  # seconds of load before and after what happens

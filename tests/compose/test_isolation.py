@@ -79,6 +79,10 @@ def test_only_the_gateway_is_published_and_only_on_this_host(console: Console) -
     doors = {name: {port: where for port, where in ports.items() if where} for name, ports in published.items()}
     here = {"HostIp": "127.0.0.1", "HostPort": console.environment["ANIMATIZE_PORT"]}
     assert doors == {"gateway": {"8000/tcp": [here]}} | {name: {} for name in SERVICES}
+    wished = {each.labels[SERVICE]: each.attrs["HostConfig"]["PortBindings"] for each in console.containers()}
+    assert [name for name, ports in wished.items() if ports] == ["gateway"], (
+        "also where an inner network lets nobody in"
+    )
 
 
 def test_a_stranger_on_the_outer_network_reaches_the_gateway_and_no_service(console: Console, image: str) -> None:
