@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from chassis.running import Running
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROCESSES = ("gateway", "auth_service", "settings_service", "runs_service", "vault_service")
 
 
 def variables(process: str) -> set[str]:
-    fields = import_module(f"{process}.settings").Settings.model_fields
+    fields = import_module(f"{process}.settings").Settings.model_fields | Running.model_fields
     return {field.alias or f"ANIMATIZE_{name.upper()}" for name, field in fields.items() if name != "provider_keys"}
 
 

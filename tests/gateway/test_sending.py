@@ -1,0 +1,170 @@
+"""What is tried again, where, and for how long; what is not."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from gateway.sending import FAILED, Effort, Message, Sender, connections
+from tests.processes import free_ports
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Replica:
+    """A service that counts what reaches it and does as it is told."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.answer: Answer = well
+        app = web.Application()
+        app.router.add_route("*", "/{any:.*}", self._take)
+        self.server = TestServer(app)
+
+    async def _take(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(request.method)
+        await request.read()
+        return await self.answer(request)
+
+    @property
+    def url(self) -> str:
+        return str(self.server.make_url("")).rstrip("/")
+
+
+async def well(_: web.Request) -> web.Response:
+    return web.Response(text="well")
+
+
+async def break_off(request: web.Request) -> web.Response:
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+async def hang(_: web.Request) -> web.Response:
+    await asyncio.sleep(30)
+    return web.Response()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with connections() as http:
+        yield http
+
+
+@pytest.fixture
+async def replicas() -> AsyncIterator[list[Replica]]:
+    async with AsyncExitStack() as opened:
+        both = [Replica(), Replica()]
+        for each in both:
+            await opened.enter_async_context(each.server)
+        yield both
+
+
+@pytest.fixture
+def nobody() -> str:
+    (port,) = free_ports(1)
+    return f"http://127.0.0.1:{port}"
+
+
+async def text_of(sender: Sender, message: Message, effort: Effort = Effort()) -> str:  # noqa: B008 - it is frozen
+    answer = await sender.send(message, effort)
+    return await answer.text()
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
+async def test_what_was_never_sent_goes_to_another_replica_at_once(
+    method: str, nobody: str, replicas: list[Replica], http: aiohttp.ClientSession
+) -> None:
+    sender = Sender("runs", [nobody, replicas[0].url], http)
+    for _ in range(4):
+        assert await text_of(sender, Message(method, "/")) == "well"
+    assert replicas[0].asked == [method] * 4
+
+
+async def test_what_was_never_sent_waits_for_a_service_that_is_just_starting(
+    nobody: str, http: aiohttp.ClientSession
+) -> None:
+    late = Replica()
+    late.server = TestServer(late.server.app, port=int(nobody.rpartition(":")[2]))
+    asking = asyncio.create_task(text_of(Sender("runs", [nobody], http), Message("POST", "/", data=b"body")))
+    await asyncio.sleep(0.3)
+    async with late.server:
+        assert await asking == "well"
+    assert late.asked == ["POST"]
+
+
+async def test_a_read_that_was_cut_off_is_asked_of_another_replica(
+    replicas: list[Replica], http: aiohttp.ClientSession
+) -> None:
+    replicas[0].answer = break_off
+    sender = Sender("runs", [each.url for each in replicas], http)
+    for _ in range(2):
+        assert await text_of(sender, Message("GET", "/")) == "well"
+    assert replicas[0].asked == replicas[1].asked == ["GET", "GET"]
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
+async def test_a_write_that_was_sent_is_sent_once(
+    method: str, replicas: list[Replica], http: aiohttp.ClientSession
+) -> None:
+    """Also over a connection that was used before, where aiohttp itself would repeat a PUT or DELETE."""
+    sender = Sender("runs", [replicas[0].url], http)
+    assert await text_of(sender, Message("GET", "/")) == "well"
+    replicas[0].answer = break_off
+    with pytest.raises(FAILED):
+        await sender.send(Message(method, "/"), Effort())
+    assert replicas[0].asked == ["GET", method]
+
+
+async def test_a_write_that_does_no_harm_twice_is_repeated(
+    replicas: list[Replica], http: aiohttp.ClientSession
+) -> None:
+    replicas[0].answer = break_off
+    sender = Sender("runs", [each.url for each in replicas], http)
+    for _ in range(2):
+        assert await text_of(sender, Message("POST", "/"), Effort(repeatable=True)) == "well"
+
+
+async def test_a_stream_is_never_repeated(replicas: list[Replica], http: aiohttp.ClientSession) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"gone"
+
+    replicas[0].answer = replicas[1].answer = break_off
+    with pytest.raises(FAILED):
+        await Sender("runs", [each.url for each in replicas], http).send(
+            Message("PUT", "/", data=body()), Effort(repeatable=True)
+        )
+    assert len(replicas[0].asked + replicas[1].asked) == 1
+
+
+async def test_of_two_replicas_one_that_hangs_costs_a_read_only_time(
+    replicas: list[Replica], http: aiohttp.ClientSession
+) -> None:
+    replicas[0].answer = hang
+    sender = Sender("runs", [each.url for each in replicas], http)
+    for _ in range(2):
+        assert await text_of(sender, Message("GET", "/"), Effort(seconds=0.2)) == "well"
+
+
+async def test_it_gives_up_in_the_end(
+    nobody: str, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.sending.RETRY_SECONDS", 0.2)
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await Sender("runs", [nobody], http).send(Message("GET", "/"), Effort())
+
+
+async def test_a_service_is_ready_as_long_as_one_of_its_replicas_is(
+    nobody: str, replicas: list[Replica], http: aiohttp.ClientSession
+) -> None:
+    async def refuse(_: web.Request) -> web.Response:
+        return web.Response(status=503)
+
+    replicas[0].answer = refuse
+    assert await Sender("runs", [nobody, *(each.url for each in replicas)], http).is_ready()
+    assert not await Sender("runs", [nobody, replicas[0].url], http).is_ready()
