@@ -70,7 +70,7 @@ def routes(database: web.AppKey[Database], part: Part, prepare: Prepare = _as_th
         query = read_query(request, StageQuery)
         restore = replace(_restore(request), mode=query.mode, undoes=query.undoes)
         store = request.app[database]
-        await store.write(lambda tx: _open(tx, restore, part))
+        begun_at = await store.write(lambda tx: _open(tx, restore, part))
         refusals, upload = Refusals(), Upload(request.content)
         writing: asyncio.Future[list[Refusal]] = asyncio.get_running_loop().create_future()
         writing.set_result([])
@@ -78,11 +78,11 @@ def routes(database: web.AppKey[Database], part: Part, prepare: Prepare = _as_th
             async for items in upload.batches():
                 ready = await prepare(request, items)
                 refusals.add(await writing)
-                writing = asyncio.ensure_future(store.write(partial(_take, ready, restore, part)))
+                writing = asyncio.ensure_future(store.write(partial(_take, ready, restore, begun_at, part)))
         finally:
             refusals.add(await writing)
         whole = replace(restore, parts=upload.parts)
-        return json_response(await store.write(lambda tx: _staged(tx, whole, part, refusals)))
+        return json_response(await store.write(lambda tx: _staged(tx, whole, begun_at, part, refusals)))
 
     async def commit(request: web.Request) -> web.Response:
         return json_response(await request.app[database].write(lambda tx: _commit(tx, _restore(request), part)))
@@ -103,7 +103,8 @@ def _restore(request: web.Request) -> Restore:
     return Restore(request.match_info["restore_id"], caller(request).owner, Mode.MERGE)
 
 
-def _open(tx: sqlite3.Connection, restore: Restore, part: Part) -> None:
+def _open(tx: sqlite3.Connection, restore: Restore, part: Part) -> str:
+    """The time at which this upload began, by which it is known: another under the same id takes its place."""
     match _state(tx, restore):
         case State.ABORTED:
             raise Problem(410, "restore_aborted", "This restore was aborted; start a new one.")
@@ -111,20 +112,25 @@ def _open(tx: sqlite3.Connection, restore: Restore, part: Part) -> None:
             raise Problem(409, "restore_committed", "This restore is already in place.")
         case State.STAGING | State.STAGED:
             part.discard(tx, restore)
-    _remember(tx, restore, State.STAGING, None)
+    begun_at = _remember(tx, restore, State.STAGING, None)
     long_ago = (datetime.now(UTC) - timedelta(days=KEPT_DAYS)).isoformat()
     _forget(tx, "changed_at < ?", long_ago, part)
+    return begun_at
 
 
-def _take(items: list[Item], restore: Restore, part: Part, tx: sqlite3.Connection) -> list[Refusal]:
-    if _state(tx, restore) is not State.STAGING:
-        raise Problem(410, "restore_aborted", "This restore was aborted while it was being staged.")
+def _take(items: list[Item], restore: Restore, begun_at: str, part: Part, tx: sqlite3.Connection) -> list[Refusal]:
+    _refuse_late(tx, restore, begun_at)
     return part.stage(tx, restore, items)
 
 
-def _staged(tx: sqlite3.Connection, restore: Restore, part: Part, refusals: Refusals) -> dict[str, Any]:
-    if _state(tx, restore) is not State.STAGING:
-        raise Problem(410, "restore_aborted", "This restore was aborted while it was being staged.")
+def _refuse_late(tx: sqlite3.Connection, restore: Restore, begun_at: str) -> None:
+    changed_at = "SELECT changed_at FROM restores WHERE restore_id = ?"
+    if _state(tx, restore) is not State.STAGING or tx.execute(changed_at, (restore.id,)).fetchone()[0] != begun_at:
+        raise Problem(410, "restore_aborted", "This restore was aborted, or sent anew, while it was being staged.")
+
+
+def _staged(tx: sqlite3.Connection, restore: Restore, begun_at: str, part: Part, refusals: Refusals) -> dict[str, Any]:
+    _refuse_late(tx, restore, begun_at)
     if restore.mode is Mode.UNDO:
         _refuse_nothing_kept(tx, restore)
         answer = _undone(part.plan_undo(tx, restore))
@@ -205,7 +211,8 @@ def _state(tx: sqlite3.Connection, restore: Restore) -> State | None:
     return State(row["state"])
 
 
-def _remember(tx: sqlite3.Connection, restore: Restore, state: State, answer: dict[str, Any] | None) -> None:
+def _remember(tx: sqlite3.Connection, restore: Restore, state: State, answer: dict[str, Any] | None) -> str:
+    changed_at = datetime.now(UTC).isoformat()
     tx.execute(
         "INSERT INTO restores (restore_id, owner, mode, undoes, parts, state, answer, changed_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -219,9 +226,10 @@ def _remember(tx: sqlite3.Connection, restore: Restore, state: State, answer: di
             orjson.dumps(sorted(restore.parts)).decode(),
             state,
             orjson.dumps(answer).decode() if answer is not None else None,
-            datetime.now(UTC).isoformat(),
+            changed_at,
         ),
     )
+    return changed_at
 
 
 def _answer(outcome: Outcome, refusals: Refusals) -> dict[str, Any]:

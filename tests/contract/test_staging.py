@@ -329,7 +329,7 @@ async def test_uploads_at_once_under_one_id_do_not_mix(restoring: Restoring) -> 
 
     first = await told(await restoring.stage("alone"))
     answers = await asyncio.gather(*(restoring.send("one", slowly()) for _ in range(4)), restoring.stage("one"))
-    assert all(answer.status < 500 for answer in answers)
+    assert {answer.status for answer in answers} <= {200, 410}
     assert any(answer.status == 200 for answer in answers)
     assert (await told(await restoring.step("one", "commit")))["plan"] == first["plan"]
 
