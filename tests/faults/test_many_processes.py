@@ -27,7 +27,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 GATEWAYS: Final = 2
 PEOPLE: Final = 16 if IN_CI else 6
 TURNS: Final = 30 if IN_CI else 8
-ROUNDS: Final = 4
+ROUNDS: Final = 3
 OWN_SECRET: Final = {"ANIMATIZE_SECRET_KEY": "", "ANIMATIZE_ENV": "development"}  # none: the first to need it makes it
 
 
