@@ -25,8 +25,8 @@ from tests.processes import Stack, replicas_of, running
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 GATEWAYS: Final = 2
-PEOPLE: Final = 16 if IN_CI else 6
-TURNS: Final = 30 if IN_CI else 8
+PEOPLE: Final = 12 if IN_CI else 6
+TURNS: Final = 20 if IN_CI else 8
 ROUNDS: Final = 3
 OWN_SECRET: Final = {"ANIMATIZE_SECRET_KEY": "", "ANIMATIZE_ENV": "development"}  # none: the first to need it makes it
 
