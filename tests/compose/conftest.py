@@ -113,7 +113,7 @@ def console(composition: Console, request: pytest.FixtureRequest) -> Iterator[Co
     failures = request.session.testsfailed
     yield composition
     if request.session.testsfailed > failures:
-        print(composition.states(), composition.logs(), sep="\n")
+        print(composition.states(), composition.complaints(), sep="\n")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from docker import DockerClient
 from docker.models.containers import Container
@@ -21,6 +21,7 @@ from tests.processes import ROOT, answers, free_ports
 SERVICES: Final = ("auth", "settings", "runs", "vault")
 OURS: Final = ("ANIMATIZE_", "COMPOSE_")
 READY_SECONDS: Final = 40.0
+SHOWN_LINES: Final = 100
 PROJECT, SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 
 
@@ -81,7 +82,7 @@ class Console:
         deadline = time.monotonic() + READY_SECONDS
         while not self._is_ready():
             if time.monotonic() > deadline:
-                raise Failed(f"not ready\n{self.states()}\n{self.logs()}")
+                raise Failed(f"not ready\n{self.states()}\n{self.complaints()}")
             time.sleep(0.1)
 
     def _is_ready(self) -> bool:
@@ -97,8 +98,14 @@ class Console:
             for name, status, state in shown
         )
 
-    def logs(self, tail: int | Literal["all"] = 20) -> str:
-        return "\n".join(f"--- {each.name}\n{each.logs(tail=tail).decode()}" for each in self.containers())
+    def logs(self) -> str:
+        """All that the containers have said."""
+        return "\n".join(f"--- {each.name}\n{each.logs().decode()}" for each in self.containers())
+
+    def complaints(self) -> str:
+        """The end of what they said about anything but their successes."""
+        told = [line for line in self.logs().splitlines() if '"status":2' not in line]
+        return "\n".join(told[-SHOWN_LINES:])
 
     def events(self, since: float) -> list[tuple[str, str]]:
         """What has happened to the containers since a time, oldest first: the service of each, and what it was."""
@@ -128,7 +135,7 @@ def composed(engine: DockerClient, image: str, files: Sequence[Path] = (), **env
         try:
             console.up()
         except Failed as failed:
-            raise Failed(f"{failed}\n{console.states()}\n{console.logs()}") from None
+            raise Failed(f"{failed}\n{console.states()}\n{console.complaints()}") from None
         yield console
     finally:
         console.compose("down", "--volumes", "--remove-orphans")

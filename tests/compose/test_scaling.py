@@ -64,7 +64,7 @@ async def test_two_gateways_and_three_of_a_service_work_as_one(many: Console) ->
     async with load(*many.urls) as people:
         await people.goes_on()
     assert people.failures == []
-    assert "database is locked" not in many.logs(tail="all")
+    assert "database is locked" not in many.logs()
 
 
 async def test_ending_one_of_three_under_load_costs_no_request(many: Console) -> None:
