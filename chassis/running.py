@@ -92,12 +92,15 @@ async def _serve(app: web.Application, listen: Address, running: Running) -> Non
     runner = _runner(app)
     try:
         await runner.setup()
-        door = Door(_listening(listen, shared=running.share_port))
-        for each in door.sockets:
+        sockets = _listening(listen, shared=running.share_port)
+        door = Door(sockets)
+        for each in sockets:
             await web.SockSite(runner, each, backlog=BACKLOG).start()
         if await signals.get() == signal.SIGTERM:
             leaving.set()
-            await _first_of(let_go(cast("web.Server", runner.server), door), signals.get(), running.drain_seconds)
+            await _first_of(let_go(runner, door), signals.get(), running.drain_seconds)
+        for connection in door.close():
+            connection.close()
     finally:
         await runner.cleanup()
 

@@ -1,9 +1,10 @@
 """Where a service is: the addresses behind its URLs, in turn, without those that do not answer."""
 
 import asyncio
+import math
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import count
@@ -13,6 +14,9 @@ from yarl import URL
 LOOK_UP_SECONDS = 1.0  # how long the addresses of a name are believed: a replica that was added is used after that
 FAILURES = 5  # in a row, after which a replica is skipped
 REST_SECONDS = 1.0
+LOOK_AGAIN_SECONDS = 0.2  # after a failure: the address may be nobody's any more
+HEARD_SECONDS = 0.25  # a process that ends says so for longer than this
+LEAVING_SECONDS = 5.0
 
 
 @dataclass(eq=False)
@@ -23,7 +27,9 @@ class Replica:
     name: str
     authority: str
     failures: int = 0
-    rests_until: float = 0.0
+    rests_until: float = -math.inf
+    answered_at: float = -math.inf
+    leaves_until: float = -math.inf
 
     @property
     def certified_name(self) -> str | None:
@@ -49,24 +55,35 @@ class Replicas:
             await asyncio.shield(self._looking)
         return self._known
 
-    async def next(self) -> Replica:
-        """Whose turn it is; who failed too often has a rest, unless all do. Raises OSError: a name leads nowhere."""
+    async def next(self, tried: Collection[Replica] = ()) -> Replica:
+        """Whose turn it is, of those who were not `tried` and have no rest after failing too often, unless all were or
+        have. Raises OSError: a name leads nowhere."""
         known, now = await self.all(), self._clock()
         if not known:
             raise socket.gaierror(socket.EAI_NONAME, f"no address is known for {', '.join(map(str, self._urls))}")
-        awake = [replica for replica in known if replica.rests_until <= now] or known
+        fresh = [replica for replica in known if replica not in tried] or known
+        awake = [replica for replica in fresh if replica.rests_until <= now] or fresh
         return awake[next(self._turn) % len(awake)]
 
     def failed(self, replica: Replica) -> bool:
         """Whether it is skipped from now on. One that has had its rest has another at its next failure."""
+        self._looked_up = min(self._looked_up, self._clock() - LOOK_UP_SECONDS + LOOK_AGAIN_SECONDS)
         replica.failures += 1
         if replica.failures < FAILURES:
             return False
         replica.rests_until = self._clock() + REST_SECONDS
         return True
 
-    def answered(self, replica: Replica) -> None:
-        replica.failures = 0
+    def answered(self, replica: Replica, *, leaving: bool = False) -> None:
+        """`leaving`: the answer said that it was the connection's last."""
+        replica.failures, replica.answered_at = 0, self._clock()
+        if leaving:
+            replica.leaves_until = replica.answered_at + LEAVING_SECONDS
+
+    def may_be_leaving(self, replica: Replica) -> bool:
+        """Whether its process may be about to end: it has said so, or has not been heard of just now."""
+        now = self._clock()
+        return now < replica.leaves_until or now - replica.answered_at > HEARD_SECONDS
 
     async def _look_up(self) -> None:
         try:

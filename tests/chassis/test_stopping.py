@@ -4,8 +4,6 @@ import asyncio
 import random
 import signal
 import socket
-import sys
-import threading
 import time
 from http.client import HTTPConnection
 from typing import Final
@@ -60,24 +58,19 @@ async def seen_while_ending(process: Toy, port: int) -> set[bytes | str]:
     return set(seen)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the filter is Linux's")
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_who_comes_while_newcomers_are_turned_away_finds_the_door_open_a_second_later(host: str) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, 0), family=family) as listening:
-        address, door = listening.getsockname()[:2], Door([listening])
-        with socket.create_connection(address, timeout=0.2) as before:
-            assert door.refuse()
-            with pytest.raises(TimeoutError):
-                socket.create_connection(address, timeout=0.2)
-            before.sendall(b"let in before")
-            accepted, _ = listening.accept()
+def test_who_waits_when_the_door_is_closed_is_let_in_and_nobody_after_them() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address, door = listening.getsockname(), Door([listening])
+        listening.close()  # as the event loop does
+        with socket.create_connection(address) as waiting:
+            waiting.sendall(b"waited")
+            (accepted,) = door.close()
             with accepted:
-                assert accepted.recv(100) == b"let in before"
-        admitting = threading.Timer(0.3, door.admit)
-        admitting.start()
-        socket.create_connection(address, timeout=3).close()
-        assert not admitting.is_alive()
+                accepted.settimeout(1)
+                assert accepted.recv(100) == b"waited"
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(address)
+        assert door.close() == []
 
 
 async def test_no_connection_is_lost_when_one_of_two_processes_at_a_port_ends(start: Start, port: int) -> None:

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from gateway.replicas import FAILURES, LOOK_UP_SECONDS, REST_SECONDS, Replica, Replicas
+from gateway.replicas import (
+    FAILURES,
+    HEARD_SECONDS,
+    LEAVING_SECONDS,
+    LOOK_AGAIN_SECONDS,
+    LOOK_UP_SECONDS,
+    REST_SECONDS,
+    Replica,
+    Replicas,
+)
 
 
 class Clock:
@@ -125,6 +134,40 @@ async def test_a_replica_that_failed_five_times_in_a_row_is_skipped_for_a_second
     replicas.answered(bad)
     clock.now += REST_SECONDS
     assert await fail(replicas, bad, FAILURES - 1) == [False] * (FAILURES - 1)
+
+
+async def test_an_untried_replica_goes_before_those_that_were_tried(clock: Clock) -> None:
+    replicas = Replicas(["http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3"], clock)
+    one, two, three = await replicas.all()
+    assert [await replicas.next({one, three}) for _ in range(3)] == [two] * 3
+    assert {await replicas.next({one, two, three}) for _ in range(3)} == {one, two, three}
+
+
+async def test_after_a_failure_a_name_is_soon_looked_up_again(names: Names, clock: Clock) -> None:
+    names.addresses = ["10.0.0.1"]
+    replicas = Replicas(["http://runs:8003"], clock)
+    await settled(replicas)
+    replicas.failed((await replicas.all())[0])
+    names.addresses = ["10.0.0.2"]
+    assert await settled(replicas) == ["http://10.0.0.1:8003"]
+    clock.now += LOOK_AGAIN_SECONDS
+    assert await settled(replicas) == ["http://10.0.0.2:8003"]
+
+
+async def test_a_process_may_be_leaving_that_says_so_or_was_not_heard_of_just_now(clock: Clock) -> None:
+    replicas = Replicas(["http://127.0.0.1:1"], clock)
+    (only,) = await replicas.all()
+    assert replicas.may_be_leaving(only)
+    replicas.answered(only)
+    assert not replicas.may_be_leaving(only)
+    clock.now += HEARD_SECONDS + 0.01
+    assert replicas.may_be_leaving(only)
+    replicas.answered(only, leaving=True)
+    replicas.answered(only)
+    assert replicas.may_be_leaving(only)
+    clock.now += LEAVING_SECONDS
+    replicas.answered(only)
+    assert not replicas.may_be_leaving(only)
 
 
 async def test_the_only_replica_is_never_skipped(clock: Clock) -> None:

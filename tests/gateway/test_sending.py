@@ -21,13 +21,12 @@ class Replica:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.answer: Answer = well
-        app = web.Application()
+        app = web.Application(client_max_size=8 << 20)
         app.router.add_route("*", "/{any:.*}", self._take)
         self.server = TestServer(app)
 
     async def _take(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request.method)
-        await request.read()
         return await self.answer(request)
 
     @property
@@ -108,17 +107,47 @@ async def test_a_read_that_was_cut_off_is_asked_of_another_replica(
     assert replicas[0].asked == replicas[1].asked == ["GET", "GET"]
 
 
+@pytest.mark.parametrize("heard_before", [True, False])
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
-async def test_a_write_that_was_sent_is_sent_once(
-    method: str, replicas: list[Replica], http: aiohttp.ClientSession
+async def test_a_write_that_a_service_has_begun_with_is_sent_once(
+    method: str, heard_before: bool, replicas: list[Replica], http: aiohttp.ClientSession
 ) -> None:
     """Also over a connection that was used before, where aiohttp itself would repeat a PUT or DELETE."""
     sender = Sender("runs", [replicas[0].url], http)
-    assert await text_of(sender, Message("GET", "/")) == "well"
+    if heard_before:
+        assert await text_of(sender, Message("GET", "/")) == "well"
     replicas[0].answer = break_off
     with pytest.raises(FAILED):
         await sender.send(Message(method, "/"), Effort())
-    assert replicas[0].asked == ["GET", method]
+    assert replicas[0].asked == ["GET"] * heard_before + [method]
+
+
+@pytest.mark.parametrize(
+    "body", [None, b"body", b"long" * (1 << 19), "stream"], ids=["none", "short", "long", "stream"]
+)
+async def test_a_write_that_met_a_closing_door_is_sent_again(
+    body: bytes | str | None, replicas: list[Replica], http: aiohttp.ClientSession
+) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"one"
+        yield b"two"
+
+    taken: list[bytes] = []
+
+    async def take(request: web.Request) -> web.Response:
+        taken.append(await request.read())
+        return web.Response(text="well")
+
+    async def close_at_once(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    replicas[0].answer = take
+    async with await asyncio.start_server(close_at_once, "127.0.0.1") as closing:
+        address, port = closing.sockets[0].getsockname()
+        sender = Sender("runs", [f"http://{address}:{port}", replicas[0].url], http)
+        data = pieces() if isinstance(body, str) else body
+        assert await text_of(sender, Message("PUT", "/", data=data)) == "well"
+    assert taken == [b"onetwo" if isinstance(body, str) else body or b""]
 
 
 async def test_a_write_that_does_no_harm_twice_is_repeated(
@@ -134,7 +163,11 @@ async def test_a_stream_is_never_repeated(replicas: list[Replica], http: aiohttp
     async def body() -> AsyncIterator[bytes]:
         yield b"gone"
 
-    replicas[0].answer = replicas[1].answer = break_off
+    async def take_and_break_off(request: web.Request) -> web.Response:
+        await request.read()
+        return await break_off(request)
+
+    replicas[0].answer = replicas[1].answer = take_and_break_off
     with pytest.raises(FAILED):
         await Sender("runs", [each.url for each in replicas], http).send(
             Message("PUT", "/", data=body()), Effort(repeatable=True)
