@@ -24,7 +24,7 @@ KEPT_SECONDS = 0.5  # how long an idle connection is used again: a service that 
 CONNECT_SECONDS = 0.8  # where an address has gone nobody says no
 SENT_AT_ONCE = 1 << 20  # bytes; aiohttp warns of more in one piece, and sends a file in pieces, but on a thread
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, socket.gaierror)
+NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 FAILED = (aiohttp.ClientError, TimeoutError, socket.gaierror)
 Body = bytes | AsyncIterable[bytes]
 
@@ -61,30 +61,35 @@ class Message:
         return self.method in SAFE_METHODS
 
 
-class Parcel:
-    """A message whose body is handed over only to a service that says it has begun with it (RFC 9110, 10.1.1).
+class Offer:
+    """A body that is handed over only to a service that says it has begun with the request (RFC 9110, 10.1.1).
 
-    As long as it `is_unopened`, a service that went away has done nothing: so also a write can be sent again.
+    Until it is `taken`, nothing was done: so also a write can be sent again.
     """
 
-    def __init__(self, message: Message) -> None:
-        self.message, self.is_unopened = message, False
+    def __init__(self, data: Body | None) -> None:
+        self._data, self.taken = data or b"", False
 
     @property
-    def label(self) -> dict[str, str]:
-        """The headers that tell the length of the body, where it is known."""
-        self.is_unopened = True
-        data = self.message.data or b""
-        return {"Content-Length": str(len(data))} if isinstance(data, bytes) else {}
+    def headers(self) -> dict[str, str]:
+        return {"Content-Length": str(len(self._data))} if isinstance(self._data, bytes) else {}
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        self.is_unopened = False
-        if isinstance(self.message.data, AsyncIterable):
-            async for piece in self.message.data:
+        self.taken = True
+        if isinstance(self._data, bytes):
+            for start in range(0, len(self._data), SENT_AT_ONCE):
+                yield self._data[start : start + SENT_AT_ONCE]
+        else:
+            async for piece in self._data:
                 yield piece
-        elif self.message.data:
-            for start in range(0, len(self.message.data), SENT_AT_ONCE):
-                yield self.message.data[start : start + SENT_AT_ONCE]
+
+
+class NotBegun(Exception):
+    """No replica has begun with a request, because of `failure`."""
+
+    def __init__(self, failure: Exception) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
 
 
 @asynccontextmanager
@@ -113,14 +118,14 @@ class Sender:
         deadline = time.monotonic() + RETRY_SECONDS
         tried: set[Replica] = set()
         while True:
-            parcel = Parcel(message)
             try:
-                return await self._try_next(parcel, effort, tried)
-            except FAILED as error:
+                return await self._try_next(message, effort, tried)
+            except (NotBegun, *FAILED) as error:
                 all_tried = tried.issuperset(await self._replicas.all())
                 over = not effort.retried or (all_tried and time.monotonic() > deadline)
-                if over or not (harmless or isinstance(error, NEVER_SENT) or parcel.is_unopened):
-                    raise
+                if over or not (harmless or isinstance(error, NotBegun)):
+                    failure = error.failure if isinstance(error, NotBegun) else error
+                    raise failure from failure.__cause__
                 UPSTREAM_RETRIES.labels(self._name).inc()
                 await asyncio.sleep(RETRY_PAUSE if all_tried else 0)
 
@@ -131,38 +136,44 @@ class Sender:
 
     async def _tells_ready(self, replica: Replica) -> bool:
         try:
-            answer = await self._request(replica, Parcel(Message("GET", "/health/ready")), HEALTH_CHECK)
+            answer = await self._request(replica, Message("GET", "/health/ready"), HEALTH_CHECK)
         except FAILED:
             return False
         answer.release()
         return answer.status == 200
 
-    async def _try_next(self, parcel: Parcel, effort: Effort, tried: set[Replica]) -> aiohttp.ClientResponse:
-        replica = await self._replicas.next(tried)
-        tried.add(replica)
+    async def _try_next(self, message: Message, effort: Effort, tried: set[Replica]) -> aiohttp.ClientResponse:
         try:
-            answer = await self._request(replica, parcel, effort)
+            replica = await self._replicas.next(tried)
+        except OSError as error:
+            raise NotBegun(error) from error
+        tried.add(replica)
+        offer = Offer(message.data) if not message.reads and self._replicas.may_be_leaving(replica) else None
+        try:
+            answer = await self._request(replica, message, effort, offer)
         except FAILED as error:
-            if not isinstance(error.__cause__, Problem):  # the body's own, raised while it was sent
-                self._note_failure(replica)
+            self._note_failure(replica, error)
+            if isinstance(error, NEVER_SENT) or (offer is not None and not offer.taken):
+                raise NotBegun(error) from error
             raise
         self._replicas.answered(replica, leaving=answer.headers.get("Connection") == "close")
         return answer
 
-    def _note_failure(self, replica: Replica) -> None:
-        if self._replicas.failed(replica):
+    def _note_failure(self, replica: Replica, error: Exception) -> None:
+        """But for one that is the body's own, raised while it was sent."""
+        if not isinstance(error.__cause__, Problem) and self._replicas.failed(replica):
             REPLICAS_SKIPPED.labels(self._name).inc()
             log.warning("replica_skipped", service=self._name, at=replica.base)
 
-    async def _request(self, replica: Replica, parcel: Parcel, effort: Effort) -> aiohttp.ClientResponse:
-        message = parcel.message
-        with_care = not message.reads and self._replicas.may_be_leaving(replica)
+    async def _request(
+        self, replica: Replica, message: Message, effort: Effort, offer: Offer | None = None
+    ) -> aiohttp.ClientResponse:
         return await self._http.request(
             message.method,
             URL(replica.base + message.path, encoded=True),
-            headers=message.headers | {"Host": replica.authority} | (parcel.label if with_care else {}),
-            data=parcel if with_care else _at_once(message.data),
-            expect100=with_care,
+            headers=message.headers | {"Host": replica.authority} | (offer.headers if offer else {}),
+            data=offer or _at_once(message.data),
+            expect100=offer is not None,
             allow_redirects=False,
             server_hostname=replica.certified_name,
             timeout=effort.timeout,
