@@ -4,7 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from io import BytesIO
 
@@ -22,6 +22,7 @@ RETRY_SECONDS = 3.0  # how long a request is tried again, over all replicas
 RETRY_PAUSE = 0.05  # after each of them has been tried
 KEPT_SECONDS = 0.5  # how long an idle connection is used again: a service that ends waits a little longer than this
 CONNECT_SECONDS = 0.8  # where an address has gone nobody says no
+OFFER_SECONDS = 5.0  # how long a service may take to say that it begins
 SENT_AT_ONCE = 1 << 20  # bytes; aiohttp warns of more in one piece, and sends a file in pieces, but on a thread
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
@@ -31,11 +32,15 @@ Body = bytes | AsyncIterable[bytes]
 
 @dataclass(frozen=True)
 class Effort:
-    """How long an answer is waited for, in seconds without a byte of it, and whether asking twice does it once."""
+    """How long an answer is waited for, in seconds without a byte of it, and whether asking twice does it once.
+
+    What may take long is `offered` to a service first, since nobody could tell that from its hanging.
+    """
 
     seconds: float = 10.0
     repeatable: bool = False
     retried: bool = True
+    offered: bool = False
 
     @property
     def timeout(self) -> aiohttp.ClientTimeout:
@@ -69,6 +74,7 @@ class Offer:
 
     def __init__(self, data: Body | None) -> None:
         self._data, self.taken = data or b"", False
+        self.patience = asyncio.timeout(OFFER_SECONDS)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -76,6 +82,7 @@ class Offer:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         self.taken = True
+        self.patience.reschedule(None)
         if isinstance(self._data, bytes):
             for start in range(0, len(self._data), SENT_AT_ONCE):
                 yield self._data[start : start + SENT_AT_ONCE]
@@ -148,7 +155,8 @@ class Sender:
         except OSError as error:
             raise NotBegun(error) from error
         tried.add(replica)
-        offer = Offer(message.data) if not message.reads and self._replicas.may_be_leaving(replica) else None
+        with_care = effort.offered or (not message.reads and self._replicas.may_be_leaving(replica))
+        offer = Offer(message.data) if with_care else None
         try:
             answer = await self._request(replica, message, effort, offer)
         except FAILED as error:
@@ -168,16 +176,17 @@ class Sender:
     async def _request(
         self, replica: Replica, message: Message, effort: Effort, offer: Offer | None = None
     ) -> aiohttp.ClientResponse:
-        return await self._http.request(
-            message.method,
-            URL(replica.base + message.path, encoded=True),
-            headers=message.headers | {"Host": replica.authority} | (offer.headers if offer else {}),
-            data=offer or _at_once(message.data),
-            expect100=offer is not None,
-            allow_redirects=False,
-            server_hostname=replica.certified_name,
-            timeout=effort.timeout,
-        )
+        async with offer.patience if offer else nullcontext():
+            return await self._http.request(
+                message.method,
+                URL(replica.base + message.path, encoded=True),
+                headers=message.headers | {"Host": replica.authority} | (offer.headers if offer else {}),
+                data=offer or _at_once(message.data),
+                expect100=offer is not None,
+                allow_redirects=False,
+                server_hostname=replica.certified_name,
+                timeout=effort.timeout,
+            )
 
 
 def _at_once(data: Body | None) -> Body | BytesIO | None:

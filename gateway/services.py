@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -13,14 +13,13 @@ from pydantic import SecretStr
 from chassis import documents
 from chassis.peers import Caller, Scope
 from chassis.problems import Problem
-from chassis.serving import HEALTH_PATHS
 from chassis.uploads import whole_lines
 from gateway.operations import Operation
 from gateway.peer import Peer
 from gateway.sending import Effort
 
-LONG_SECONDS = 600.0  # a service may be at work on all that an owner has
-GREETING_SECONDS = 5.0
+LONG = Effort(600.0, offered=True)  # a service may be at work on all that an owner has
+LONG_ONCE_OR_TWICE = replace(LONG, repeatable=True)
 PASSPHRASE_HEADER = "Animatize-Backup-Passphrase"  # noqa: S105 - its name
 
 
@@ -68,18 +67,10 @@ class Keeper(Peer):
         if passphrase is not None:
             method, headers = "POST", {"Content-Type": "application/json"}
             data = documents.write({"passphrase": passphrase.get_secret_value()})
-        await self._greet(who)
-        async with self.ask(
-            method, "/internal/backup", who, headers=headers, data=data, effort=Effort(LONG_SECONDS)
-        ) as response:
+        async with self.ask(method, "/internal/backup", who, headers=headers, data=data, effort=LONG) as response:
             if response.status != 200:
                 await self.read_answer(response)
             yield self._lines(response)
-
-    async def _greet(self, who: Caller) -> None:
-        """Before a call that may take long, by whose duration nobody could tell that the service hangs. Raises Problem
-        503 where it does not even say that it is there."""
-        await self.call("GET", HEALTH_PATHS[0], who, effort=Effort(GREETING_SECONDS))
 
     async def _lines(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         try:
@@ -98,8 +89,7 @@ class Keeper(Peer):
         if passphrase is not None:
             headers[PASSPHRASE_HEADER] = quote(passphrase.get_secret_value(), safe="")
         who = Caller(operation.owner, Scope.SYSTEM)
-        await self._greet(who)
-        async with self.ask("PUT", path, who, headers=headers, data=lines, effort=Effort(LONG_SECONDS)) as response:
+        async with self.ask("PUT", path, who, headers=headers, data=lines, effort=LONG) as response:
             answer: dict[str, Any] = await self.read_answer(response)
             return answer
 
@@ -114,8 +104,7 @@ class Keeper(Peer):
     async def _tell(self, operation: Operation, end: str) -> Any:
         who = Caller(operation.owner, Scope.SYSTEM)
         path = f"{_restore_path(operation)}/{end}"
-        await self._greet(who)
-        return await self.call("POST", path, who, effort=Effort(LONG_SECONDS, repeatable=True))
+        return await self.call("POST", path, who, effort=LONG_ONCE_OR_TWICE)
 
 
 class SettingsKeeper(Keeper):

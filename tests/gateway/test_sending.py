@@ -1,6 +1,7 @@
 """What is tried again, where, and for how long; what is not."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -182,6 +183,22 @@ async def test_of_two_replicas_one_that_hangs_costs_a_read_only_time(
     sender = Sender("runs", [each.url for each in replicas], http)
     for _ in range(2):
         assert await text_of(sender, Message("GET", "/"), Effort(seconds=0.2)) == "well"
+
+
+async def test_what_may_take_long_is_offered_so_that_one_that_hangs_is_told_from_one_at_work(
+    replicas: list[Replica], http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(_: web.Request) -> web.Response:
+        await asyncio.sleep(0.5)
+        return web.Response(text="done")
+
+    monkeypatch.setattr("gateway.sending.OFFER_SECONDS", 0.2)
+    replicas[0].answer = work
+    with socket.create_server(("127.0.0.1", 0)) as hanging:  # the system connects, and nobody takes it up
+        address, port = hanging.getsockname()
+        sender = Sender("runs", [f"http://{address}:{port}", replicas[0].url], http)
+        for method in ("GET", "PUT"):
+            assert await text_of(sender, Message(method, "/"), Effort(600, offered=True)) == "done"
 
 
 async def test_it_gives_up_in_the_end(
