@@ -1,6 +1,7 @@
 """How a process starts, serves and ends."""
 
 import asyncio
+import errno
 import gc
 import signal
 import socket
@@ -17,9 +18,9 @@ from chassis import logs
 from chassis.metrics import exposition
 from chassis.schema import Unusable
 from chassis.settings import CONFIG, PROCESSES, Address, Environment, Listen, Port, load_both
-from chassis.stopping import Door, let_go
+from chassis.stopping import Door, Visits, let_go
 
-CLOSING_SECONDS = 4.0  # for what is still under way when the door is closed; the stack kills a service after 5
+CLOSING_SECONDS = 2.4  # for what is under way when time is up; aiohttp takes it twice, and the stack kills after 5
 BACKLOG = 1024  # connections that wait for the event loop
 # What is parsed here are trees, and those have no cycles: looking for some took a tenth of the time of a restore.
 GC_THRESHOLDS = (50_000, 20, 20)
@@ -62,6 +63,7 @@ def start(settings_model: type[S], create_app: Callable[[S], web.Application], *
     """
     settings, running = load_both(settings_model, Running)
     logs.configure(process, running.env)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is somebody to be served
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     try:
@@ -76,7 +78,7 @@ def start(settings_model: type[S], create_app: Callable[[S], web.Application], *
 
 def _metrics_told(address: Address) -> Callable[[web.Application], AsyncIterator[None]]:
     async def context(app: web.Application) -> AsyncIterator[None]:
-        runner = web.AppRunner(exposition(app), access_log=None)
+        runner = web.AppRunner(exposition(app), access_log=None, shutdown_timeout=0.5, lingering_time=0)
         await runner.setup()
         await web.TCPSite(runner, address.host, address.port).start()
         yield
@@ -86,26 +88,33 @@ def _metrics_told(address: Address) -> Callable[[web.Application], AsyncIterator
 
 
 async def _serve(app: web.Application, listen: Address, running: Running) -> None:
-    signals = _signals()
-    leaving = asyncio.Event()
+    leaving, visits = asyncio.Event(), Visits()
     app.on_response_prepare.append(_last_answer(leaving))
+    app.middlewares.insert(0, visits.noted)
     runner = _runner(app)
     try:
         await runner.setup()
+        signals = _signals()
         sockets = _listening(listen, shared=running.share_port)
         door = Door(sockets)
         for each in sockets:
             await web.SockSite(runner, each, backlog=BACKLOG).start()
         if await signals.get() == signal.SIGTERM:
             leaving.set()
-            await _first_of(let_go(runner, door), signals.get(), running.drain_seconds)
+            await _first_of(let_go(runner, door, visits), _interrupted(signals), running.drain_seconds)
         for connection in door.close():
             connection.close()
     finally:
         await runner.cleanup()
 
 
+async def _interrupted(signals: asyncio.Queue[int]) -> None:
+    while await signals.get() != signal.SIGINT:
+        continue
+
+
 def _signals() -> asyncio.Queue[int]:
+    """What is received from now on; until then a signal ends the process at once, which has served nobody yet."""
     received: asyncio.Queue[int] = asyncio.Queue()
     for each in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(each, received.put_nowait, each)
@@ -135,12 +144,21 @@ def _runner(app: web.Application) -> web.AppRunner:
 
 
 def _listening(listen: Address, *, shared: bool) -> list[socket.socket]:
-    """A socket for each address of the host: `localhost` may have two. Raises OSError where a port is taken."""
+    """A socket for each address of the host that the machine has: `localhost` may have two. Raises OSError where a port
+    is taken."""
     found = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     places = dict.fromkeys((family, address[:2]) for family, _, _, _, address in found)
-    return [
-        socket.create_server(address, family=family, backlog=BACKLOG, reuse_port=shared) for family, address in places
-    ]
+    opened, missing = [], None
+    for family, address in places:
+        try:
+            opened.append(socket.create_server(address, family=family, backlog=BACKLOG, reuse_port=shared))
+        except OSError as error:
+            if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+                raise
+            missing = error
+    if not opened and missing:
+        raise missing
+    return opened
 
 
 async def _first_of(one: Coroutine[Any, Any, Any], other: Coroutine[Any, Any, Any], seconds: float) -> None:

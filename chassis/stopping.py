@@ -10,10 +10,10 @@ import math
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import cast
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 IDLE_SECONDS = 0.75  # a connection without a request for so long may be closed: the gateway uses none again after 0.5 s
 BUSY_SECONDS = 5.0  # after which it is enough that all who are inside have come just now
@@ -21,24 +21,37 @@ SHORT_SECONDS = 0.5
 TICK_SECONDS = 0.005
 
 
-@dataclass
-class Visitors:
-    """The connections of a server, with the time since when each is known."""
+class Visits:
+    """Which connections of a server are being served, and since when the others are not."""
 
-    server: web.Server
-    since: dict[web.RequestHandler, float] = field(default_factory=dict)
-    goodbyes: dict[web.RequestHandler, asyncio.Task[None]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._served: dict[web.RequestHandler, float] = {}
+        self._idle: dict[web.RequestHandler, float] = {}
+        self._warned: set[web.RequestHandler] = set()
+        self._goodbyes: dict[web.RequestHandler, asyncio.Task[None]] = {}
 
-    def look(self) -> float | None:
-        """For how many seconds the oldest has been known; None where nobody is there. Who has been there for long goes,
-        once it is answered."""
+    @web.middleware
+    async def noted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._served[request.protocol] = time.monotonic()
+        try:
+            return await handler(request)
+        finally:
+            del self._served[request.protocol]
+            self._idle.pop(request.protocol, None)
+
+    def longest(self) -> float:
+        """For how many seconds the oldest request of all has been served; 0 where none is."""
+        return time.monotonic() - min(self._served.values()) if self._served else 0.0
+
+    def see_off(self, connections: Sequence[web.RequestHandler]) -> None:
+        """Close those that have been idle for IDLE_SECONDS, also at the second look: what came was read in between."""
         now = time.monotonic()
-        self.since = {each: self.since.get(each, now) for each in self.server.connections}
-        for each, since in self.since.items():
-            if now - since > IDLE_SECONDS and each not in self.goodbyes:
-                each.close()
-                self.goodbyes[each] = asyncio.create_task(each.shutdown(None))
-        return now - min(self.since.values()) if self.since else None
+        self._idle = {each: self._idle.get(each, now) for each in connections if each not in self._served}
+        late = {each for each, since in self._idle.items() if now - since > IDLE_SECONDS}
+        for each in late & self._warned - self._goodbyes.keys():
+            each.close()
+            self._goodbyes[each] = asyncio.create_task(each.shutdown(None))
+        self._warned = late
 
 
 class Door:
@@ -59,27 +72,27 @@ class Door:
         return waiting
 
 
-async def let_go(runner: web.AppRunner, door: Door) -> None:
-    """Close the door in a moment in which nobody is served or, on a busy server, nobody who takes long; return when the
+async def let_go(runner: web.AppRunner, door: Door, visits: Visits) -> None:
+    """Close the door in a moment in which nobody is there or, on a busy server, nobody who takes long; return when the
     last are served. May take for ever.
 
     Answers must say `Connection: close` by now. Whoever comes before the door is closed is served.
     """
     server = cast("web.Server", runner.server)
-    await _hardly_anybody(server)
+    await _hardly_anybody(server, visits, BUSY_SECONDS)
     for site in list(runner.sites):
         await site.stop()
     for connection in door.close():
         await asyncio.get_running_loop().connect_accepted_socket(server, connection)
-    await _hardly_anybody(server, busy_seconds=math.inf)
+    await _hardly_anybody(server, visits, math.inf)
 
 
-async def _hardly_anybody(server: web.Server, busy_seconds: float = BUSY_SECONDS) -> None:
-    visitors, began = Visitors(server), time.monotonic()
-    while True:
-        oldest = visitors.look()
-        if oldest is None or (time.monotonic() - began > busy_seconds and oldest < SHORT_SECONDS):
+async def _hardly_anybody(server: web.Server, visits: Visits, busy_seconds: float) -> None:
+    began = time.monotonic()
+    while connections := server.connections:
+        if time.monotonic() - began > busy_seconds and visits.longest() < SHORT_SECONDS:
             return
+        visits.see_off(connections)
         await asyncio.sleep(TICK_SECONDS)
 
 

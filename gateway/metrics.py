@@ -47,7 +47,7 @@ UPSTREAM_RETRIES: Final = Counter(
 )
 REPLICAS_SKIPPED: Final = Counter(
     "animatize_replicas_skipped",
-    "Times that a replica was left out for a second.",
+    "Times that a replica began to be left out, but for one trial a second, since it had failed five times in a row.",
     ("service",),
 )
 OPERATIONS: Final = Gauge(

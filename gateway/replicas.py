@@ -14,6 +14,7 @@ from yarl import URL
 LOOK_UP_SECONDS = 1.0  # how long the addresses of a name are believed: a replica that was added is used after that
 FAILURES = 5  # in a row, after which a replica is skipped
 REST_SECONDS = 1.0
+FIRST_LOOK_SECONDS = 2.0  # then the name counts as leading nowhere, for the time being
 LOOK_AGAIN_SECONDS = 0.2  # after a failure: the address may be nobody's any more
 HEARD_SECONDS = 0.25  # a process that ends says so for longer than this
 LEAVING_SECONDS = 5.0
@@ -52,7 +53,7 @@ class Replicas:
         if self._looking is None and self._clock() - self._looked_up >= LOOK_UP_SECONDS:
             self._looking = asyncio.create_task(self._look_up())
         if self._looking is not None and not self._known:
-            await asyncio.shield(self._looking)
+            await asyncio.wait([self._looking], timeout=FIRST_LOOK_SECONDS)
         return self._known
 
     async def next(self, tried: Collection[Replica] = ()) -> Replica:
@@ -63,16 +64,18 @@ class Replicas:
             raise socket.gaierror(socket.EAI_NONAME, f"no address is known for {', '.join(map(str, self._urls))}")
         fresh = [replica for replica in known if replica not in tried] or known
         awake = [replica for replica in fresh if replica.rests_until <= now] or fresh
-        return awake[next(self._turn) % len(awake)]
+        chosen = awake[next(self._turn) % len(awake)]
+        if chosen.failures >= FAILURES:  # it is on trial with this one request: the others go elsewhere meanwhile
+            chosen.rests_until = now + REST_SECONDS
+        return chosen
 
     def failed(self, replica: Replica) -> bool:
-        """Whether it is skipped from now on. One that has had its rest has another at its next failure."""
+        """Whether it begins to be skipped. One that has had its rest has another at its next failure."""
         self._looked_up = min(self._looked_up, self._clock() - LOOK_UP_SECONDS + LOOK_AGAIN_SECONDS)
         replica.failures += 1
-        if replica.failures < FAILURES:
-            return False
-        replica.rests_until = self._clock() + REST_SECONDS
-        return True
+        if replica.failures >= FAILURES:
+            replica.rests_until = self._clock() + REST_SECONDS
+        return replica.failures == FAILURES and len(self._known) > 1
 
     def answered(self, replica: Replica, *, leaving: bool = False) -> None:
         """`leaving`: the answer said that it was the connection's last."""
@@ -98,7 +101,7 @@ class Replicas:
         name = url.host or ""
         try:
             addresses = [name] if _is_number(name) else await _addresses_of(name, url.port)
-        except OSError:
+        except (OSError, UnicodeError):  # also a name that cannot be one
             return [replica for replica in self._known if replica.name == name]
         return [Replica(str(url.with_host(address)).rstrip("/"), name, url.authority) for address in addresses]
 

@@ -8,9 +8,11 @@ import time
 from http.client import HTTPConnection
 from typing import Final
 
+import aiohttp
 import pytest
 
-from chassis.stopping import Door
+from chassis.stopping import IDLE_SECONDS, Door
+from gateway.sending import KEPT_SECONDS, connections
 from tests.chassis.conftest import Start
 from tests.chassis.toy import Toy
 from tests.processes import free_ports
@@ -90,6 +92,43 @@ async def test_while_a_long_request_is_finished_newcomers_are_served(start: Star
     await asyncio.to_thread(process.output)
 
 
+def test_an_upload_that_goes_on_for_long_after_it_is_taken_whole(start: Start, port: int) -> None:
+    process = start()
+    slow = HTTPConnection("127.0.0.1", port, timeout=5)
+    slow.putrequest("PUT", "/take")
+    slow.putheader("Content-Length", "16")
+    slow.endheaders(b"x")
+    time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    for _ in range(15):
+        time.sleep(0.1)
+        slow.send(b"x")
+    answer = slow.getresponse()
+    assert (answer.status, answer.read()) == (200, b'{"bytes":16}')
+    process.output()
+
+
+async def test_a_connection_whose_last_answer_was_begun_before_is_good_for_one_more(start: Start, port: int) -> None:
+    process = start()
+
+    async def read_then_write(http: aiohttp.ClientSession) -> int:
+        async with http.get(f"http://127.0.0.1:{port}/trickle") as answer:
+            await answer.read()
+        async with http.put(f"http://127.0.0.1:{port}/take", data=b"x") as answer:
+            return answer.status
+
+    async with connections() as http:
+        all_ = [asyncio.create_task(read_then_write(http)) for _ in range(20)]
+        await asyncio.sleep(0.4)
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.gather(*all_) == [200] * 20
+    await asyncio.to_thread(process.output)
+
+
+def test_the_gateway_uses_no_connection_again_that_a_service_may_close() -> None:
+    assert KEPT_SECONDS < IDLE_SECONDS
+
+
 def test_a_connection_gets_one_more_answer_that_says_it_is_the_last(start: Start, port: int) -> None:
     process = start()
     kept = HTTPConnection("127.0.0.1", port, timeout=5)
@@ -133,6 +172,9 @@ def test_a_request_without_end_is_cut_once_the_time_is_over_or_somebody_is_in_a_
     for process in processes:
         process.send_signal(signal.SIGTERM)
     time.sleep(0.2)
+    processes[1].send_signal(signal.SIGTERM)
+    time.sleep(0.2)
+    assert processes[1].poll() is None, "a second SIGTERM is no hurry"
     processes[1].send_signal(signal.SIGINT)
     for process, connection in zip(processes, stuck, strict=True):
         process.output()

@@ -30,6 +30,17 @@ async def slow(request):
 async def stuck(request):
     await asyncio.sleep(600)
 
+async def take(request):
+    return messages.json_response({"bytes": len(await request.read())})
+
+async def trickle(request):
+    response = web.StreamResponse()
+    await response.prepare(request)
+    for _ in range(14):
+        await response.write(b"x")
+        await asyncio.sleep(0.1)
+    return response
+
 async def ready(app): ...
 
 def create_app(settings):
@@ -37,6 +48,8 @@ def create_app(settings):
     serving.add_health(app, ready)
     app.router.add_get("/slow", slow)
     app.router.add_get("/stuck", stuck)
+    app.router.add_put("/take", take)
+    app.router.add_get("/trickle", trickle)
     async def lifespan(app):
         yield
         print("closed", flush=True)
