@@ -1,7 +1,10 @@
 """HTTP messages: bodies and queries as models, answers as JSON or as streams, and the preconditions of RFC 9110."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import structlog
@@ -18,6 +21,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 SLICE = 64 << 10  # bytes written at a time
+CLIENT_GONE, OURS = 499, 500  # how a broken answer counts; the first is nginx's word for it, in logs and metrics only
+BROKEN_OFF = web.ResponseKey("broken_off", int)  # the status as which an answer counts that began well
 JSON_TYPES = ("application/json", "application/merge-patch+json")
 
 
@@ -75,13 +80,22 @@ async def streamed(
         async with asyncio.timeout(stall_seconds):
             await response.write_eof()
     except Exception as error:
+        response[BROKEN_OFF] = CLIENT_GONE if isinstance(error, ConnectionError | TimeoutError) else OURS
         if isinstance(error, TimeoutError):
             log.warning("reader_stalled", route=logs.pattern_of(request), seconds=stall_seconds)
         elif not isinstance(error, ConnectionError):  # a reader that went away is nothing to tell of
             log.error("stream_cut", exc_info=error)
-        if request.transport is not None:
-            request.transport.abort()
+        _reset(request)
     return response
+
+
+def _reset(request: web.Request) -> None:
+    """So that it cannot be taken for the end: HTTP/1.0 has no other way to say that there should have been more."""
+    if request.transport is not None:
+        if (connection := request.transport.get_extra_info("socket")) is not None:
+            with suppress(OSError):
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        request.transport.abort()
 
 
 async def chain(first: bytes, rest: AsyncIterable[bytes]) -> AsyncIterator[bytes]:

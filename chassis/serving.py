@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from chassis import logs, metrics, tracing
 from chassis.database import Database
-from chassis.messages import json_response
+from chassis.messages import BROKEN_OFF, CLIENT_GONE, json_response
 from chassis.peers import CALLER, Scope, Verifier, bearer
 from chassis.problems import Problem, from_exception, unavailable
 
@@ -28,7 +28,6 @@ Lifespan = Callable[[web.Application], AsyncIterator[None]]
 DATABASE: web.AppKey[Database] = web.AppKey("database", Database)
 HEALTH_PATHS = ("/health/live", "/health/ready")
 SLOW_SECONDS = 1.0
-CLIENT_GONE = 499  # nobody was there to read an answer; nginx's word for it, in logs and metrics only
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def logged(*, every: bool) -> Middleware:
         metrics.REQUESTS_UNDER_WAY.inc()
         try:
             response = await handler(request)
-            status = response.status
+            status = response.get(BROKEN_OFF, response.status)
             if not response.prepared:
                 response.headers[logs.HEADER] = request_id
             return response

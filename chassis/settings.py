@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from yarl import URL
 
 CONFIG = SettingsConfigDict(
     env_prefix="ANIMATIZE_", env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True
@@ -49,9 +50,17 @@ def _parse_urls(value: object) -> object:
     if not isinstance(value, str):
         return value
     urls = tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
-    if not urls or not all(url.startswith(("http://", "https://")) for url in urls):
+    if not urls or not all(map(_is_web_address, urls)):
         raise ValueError("write one or more http:// or https:// addresses, comma-separated")
     return urls
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        url = URL(text)
+    except ValueError:  # a port that is none, say
+        return False
+    return url.scheme in ("http", "https") and bool(url.host)
 
 
 def long_enough(value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:

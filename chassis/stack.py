@@ -23,7 +23,8 @@ from supervisor.options import ServerOptions, decode_wait_status  # type: ignore
 from supervisor.states import SupervisorStates  # type: ignore[import-untyped]
 from supervisor.supervisord import Supervisor  # type: ignore[import-untyped]
 
-from chassis.settings import CONFIG, PROCESSES, Address, Port, load
+from chassis.running import Running
+from chassis.settings import CONFIG, PROCESSES, Address, Port, load, load_both
 
 TICK = 0.1  # seconds in which a death, a signal or an interrupted make is noticed
 KILLED_PAUSE = 0.5  # seconds before a process that was killed, or ended well, in its first second is started again
@@ -121,15 +122,19 @@ class Options(ServerOptions):  # type: ignore[misc]
 
 
 def main() -> None:
-    if os.environ.get("ANIMATIZE_LISTEN"):
-        raise SystemExit("ANIMATIZE_LISTEN is the address of one process: unset it to run all five together.")
+    for variable in ("ANIMATIZE_LISTEN", "ANIMATIZE_METRICS_LISTEN"):
+        if os.environ.get(variable):
+            raise SystemExit(f"{variable} is the address of one process: unset it to run all five together.")
     place = load(Place)
     for name in PROCESSES:  # what would stop one of them is told once, before any is started
-        load(import_module(f"{name}.settings").Settings)
+        load_both(import_module(f"{name}.settings").Settings, Running)
     for offset, name in enumerate(PROCESSES):
         refuse_taken(name, place.host if offset == 0 else "127.0.0.1", place.port + offset)
-        if place.metrics_port is not None:
-            refuse_taken(f"metrics of {name}", "127.0.0.1", place.metrics_port + offset)
+    if place.metrics_port is not None:
+        if abs(place.metrics_port - place.port) < len(PROCESSES):
+            raise SystemExit("The five ports from ANIMATIZE_METRICS_PORT on and those from ANIMATIZE_PORT on overlap.")
+        for offset, name in enumerate(PROCESSES):
+            refuse_taken(f"{name} (its metrics)", "127.0.0.1", place.metrics_port + offset)
     with suppress(ExitNow):
         Supervisor(Options(configuration(), announced(Address(place.host, place.port)))).main()
 
@@ -147,7 +152,8 @@ def refuse_taken(name: str, host: str, port: int) -> None:
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except OSError as error:
         reason = f"{name} cannot listen at {host}:{port}: {error.strerror}"
-        raise SystemExit(f"{reason}. Choose five free ports in a row with ANIMATIZE_PORT.") from None
+        advice = "Choose five free ports in a row with ANIMATIZE_PORT or ANIMATIZE_METRICS_PORT."
+        raise SystemExit(f"{reason}. {advice}") from None
 
 
 def announced(gateway: Address) -> Iterator[None]:

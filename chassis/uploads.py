@@ -1,6 +1,6 @@
 """How the items of a restore travel to a service: one JSON line each, and a last one that counts them."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -51,7 +51,7 @@ class Upload:
         items: list[Item] = []
         weight = count = 0
         ended: int | None = None
-        async for line in whole_lines(self._content):
+        async for line in whole_lines(self._content.iter_any()):
             if not line:
                 continue
             match _line(line):
@@ -83,10 +83,10 @@ def _line(line: bytes) -> Any:
         return None
 
 
-async def whole_lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+async def whole_lines(content: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
     """Lines of any length, without their ends: one run with its image can take megabytes."""
     parts: list[bytes] = []
-    async for chunk in content.iter_any():
+    async for chunk in content:
         head, *rest = chunk.split(b"\n")
         parts.append(head)
         for piece in rest:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import suppress
 from typing import Any, Final
 
+import aiohttp
 from aiohttp import web
 
 from chassis.problems import Problem
@@ -58,8 +59,17 @@ def body_of(request: web.Request, limit: int) -> AsyncIterator[bytes]:
     Raises Problem 400 where the coding is damaged, 413 where there are more than `limit` bytes with or without it, 415
     for an unknown one.
     """
-    coding, content = coding_of(request), bounded(request.content.iter_any(), limit)
+    coding, content = coding_of(request), bounded(arriving(request), limit)
     return content if coding is None else bounded(decoded(content, coding), limit)
+
+
+async def arriving(request: web.Request) -> AsyncIterator[bytes]:
+    """Raises Problem where the sender leaves before the end, so that nobody takes that for the fault of a service."""
+    try:
+        async for chunk in request.content.iter_any():
+            yield chunk
+    except (ConnectionResetError, aiohttp.ClientConnectionError) as error:
+        raise Problem(400, "cut_off", "The body broke off. Nothing was changed; send it again.") from error
 
 
 async def bounded(content: AsyncIterable[bytes], limit: int) -> AsyncIterator[bytes]:

@@ -39,10 +39,9 @@ def to(choose: Callable[[Services], Peer]) -> Handler:
         who = request[SESSION].caller if SESSION in request else NOBODY
         headers = {name: request.headers[name] for name in SENT_ON if name in request.headers}
         path = request.rel_url.raw_path_qs
-        async with choose(request.app[SERVICES]).ask(
-            request.method, path, who, headers=headers, data=await _body(request)
-        ) as answer:
-            return await _pass_back(request, answer)
+        peer = choose(request.app[SERVICES])
+        async with peer.ask(request.method, path, who, headers=headers, data=await _body(request)) as answer:
+            return await _pass_back(request, peer, answer)
 
     return forward
 
@@ -65,10 +64,10 @@ async def _body(request: web.Request) -> bytes | AsyncIterator[bytes] | None:
     return body_of(request, limit)
 
 
-async def _pass_back(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+async def _pass_back(request: web.Request, peer: Peer, answer: aiohttp.ClientResponse) -> web.StreamResponse:
     headers = {name: answer.headers[name] for name in SENT_BACK if name in answer.headers}
     if answer.content_length is not None and answer.content_length <= HELD_WHOLE:
         return web.Response(status=answer.status, body=await answer.read(), headers=headers)
     response = web.StreamResponse(status=answer.status, headers=headers)
     response.content_length = answer.content_length
-    return await streamed(request, response, answer.content.iter_any())
+    return await streamed(request, response, peer.pieces(answer))

@@ -76,6 +76,8 @@ class Peer:
             raise self._failed(error) from error
         if response.status < 400:
             return answer
+        if not isinstance(answer, dict) or not {"code", "detail"} <= answer.keys():
+            raise self._failed(ValueError("no problem document"))
         retry = response.headers.get("Retry-After")
         known = {"status", "code", "detail", "errors", "type", "title", "request_id"}
         raise Problem(
@@ -87,11 +89,23 @@ class Peer:
             **{name: value for name, value in answer.items() if name not in known},
         )
 
+    async def pieces(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises Problem 503 where it breaks off."""
+        try:
+            async for piece in response.content.iter_any():
+                yield piece
+        except CUT as error:
+            raise self._failed(error) from error
+
     async def _refuse_distrust(self, response: aiohttp.ClientResponse) -> None:
         """That a service does not believe the gateway is our fault, never the caller's: 503, not 401."""
         if response.status != 401:
             return
-        code = documents.parse(await response.read()).get("code")
+        try:
+            problem = documents.parse(await response.read())
+        except documents.Malformed as error:
+            raise self._failed(error) from error
+        code = problem.get("code") if isinstance(problem, dict) else None
         if code in UNTRUSTED:
             UPSTREAM_FAILURES.labels(self.name, Failure.DISTRUST).inc()
             log.error("service_distrusts_gateway", service=self.name, code=code)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import aiohttp
 from pydantic import SecretStr
 
 from chassis import documents
@@ -70,14 +69,7 @@ class Keeper(Peer):
         async with self.ask(method, "/internal/backup", who, headers=headers, data=data, effort=LONG) as response:
             if response.status != 200:
                 await self.read_answer(response)
-            yield self._lines(response)
-
-    async def _lines(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-        try:
-            async for line in whole_lines(response.content):
-                yield line
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise self._failed(error) from error
+            yield whole_lines(self.pieces(response))
 
     async def stage(
         self, operation: Operation, lines: AsyncIterable[bytes], passphrase: SecretStr | None = None

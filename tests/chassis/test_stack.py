@@ -228,7 +228,10 @@ def test_two_stacks_run_side_by_side_and_end_apart(start: Callable[..., Stack]) 
     [
         ("ANIMATIZE_PORT", "eighty", "ANIMATIZE_PORT: "),
         ("ANIMATIZE_LISTEN", "127.0.0.1:8000", "ANIMATIZE_LISTEN is the address of one process"),
+        ("ANIMATIZE_METRICS_LISTEN", "127.0.0.1:9000", "ANIMATIZE_METRICS_LISTEN is the address of one process"),
+        ("ANIMATIZE_METRICS_PORT", "8002", "ANIMATIZE_METRICS_PORT on and those from ANIMATIZE_PORT on overlap"),
         ("ANIMATIZE_RESTORE_MAX_BYTES", "lots", "ANIMATIZE_RESTORE_MAX_BYTES: "),
+        ("ANIMATIZE_DRAIN_SECONDS", "soon", "ANIMATIZE_DRAIN_SECONDS: "),
     ],
 )
 def test_a_wrong_value_is_named_before_anything_starts(home: Path, variable: str, value: str, reason: str) -> None:

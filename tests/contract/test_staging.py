@@ -13,7 +13,7 @@ import pytest
 from aiohttp import ClientConnectionError
 
 from chassis.peers import Scope
-from chassis.uploads import encode_end, encode_item
+from chassis.uploads import BLANK, encode_end, encode_item
 from tests.contract.conftest import Service, Start
 from tests.contract.shape import problem
 
@@ -332,6 +332,24 @@ async def test_uploads_at_once_under_one_id_do_not_mix(restoring: Restoring) -> 
     assert {answer.status for answer in answers} <= {200, 410}
     assert any(answer.status == 200 for answer in answers)
     assert (await told(await restoring.step("one", "commit")))["plan"] == first["plan"]
+
+
+async def test_of_two_uploads_under_one_id_the_later_is_taken_and_no_part_of_the_other(restoring: Restoring) -> None:
+    async def held(until: asyncio.Event) -> AsyncIterator[bytes]:
+        yield BLANK
+        await until.wait()
+        yield upload(restoring.sample.good)
+
+    earlier, later = asyncio.Event(), asyncio.Event()
+    uploads = []
+    for until in (earlier, later):
+        uploads.append(asyncio.create_task(restoring.send("one", held(until))))
+        await asyncio.sleep(0.2)
+    earlier.set()
+    await problem(await uploads[0], 410, "restore_aborted")
+    later.set()
+    await told(await uploads[1])
+    await told(await restoring.step("one", "commit"))
 
 
 async def test_what_cannot_be_used_is_named_and_the_rest_goes_in(restoring: Restoring) -> None:

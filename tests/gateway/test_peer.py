@@ -6,6 +6,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from prometheus_client import REGISTRY
 
 from chassis.peers import Caller, Scope, Signer
 from chassis.problems import Problem
@@ -13,6 +14,7 @@ from gateway.peer import Peer
 from tests.processes import free_ports
 
 WHO = Caller("guest:a", Scope.OWNER)
+CUT = ("animatize_upstream_failures_total", {"service": "settings", "reason": "cut"})
 
 
 @pytest.fixture
@@ -56,3 +58,40 @@ async def test_a_service_that_is_not_there_is_named_with_when_to_try_again(
     with pytest.raises(Problem, match="vault service") as raised:
         await Peer("vault", [f"http://127.0.0.1:{port}"], http, signer).call("GET", "/api/providers", WHO)
     assert (raised.value.status, raised.value.headers["Retry-After"]) == (503, "2")
+
+
+async def test_an_answer_that_no_service_of_ours_gives_is_a_503_that_names_the_service(
+    http: aiohttp.ClientSession, signer: Signer
+) -> None:
+    for status, text in ((401, "<html>who are you?</html>"), (401, "[]"), (500, "{}"), (500, "oops"), (200, "oops")):
+        async with TestServer(answering(web.Response(status=status, text=text))) as server:
+            with pytest.raises(Problem, match="settings service") as raised:
+                await Peer("settings", [str(server.make_url(""))], http, signer).call("GET", "/api/settings", WHO)
+        assert (raised.value.status, raised.value.extra) == (503, {"service": "settings"})
+
+
+async def test_a_body_that_broke_off_at_its_sender_is_nobodys_fault_here(
+    http: aiohttp.ClientSession, signer: Signer
+) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"half"
+        raise Problem(400, "cut_off", "The body broke off.")
+
+    before = REGISTRY.get_sample_value(*CUT)
+    async with TestServer(answering(web.Response(text="well"))) as server:
+        peer = Peer("settings", [str(server.make_url(""))], http, signer)
+        for _ in range(6):
+            with pytest.raises(Problem, match="broke off"):
+                async with peer.ask("PUT", "/api/settings", WHO, data=broken()):
+                    pass
+    assert REGISTRY.get_sample_value(*CUT) == before
+
+
+def answering(answer: web.Response) -> web.Application:
+    async def give(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response(status=answer.status, text=answer.text)
+
+    app = web.Application()
+    app.router.add_route("*", "/api/settings", give)
+    return app

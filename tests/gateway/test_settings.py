@@ -28,6 +28,8 @@ def test_older_secrets_are_read_apart(monkeypatch: pytest.MonkeyPatch) -> None:
         ("ANIMATIZE_PUBLIC_URL", "console.example.org"),
         ("ANIMATIZE_LISTEN", "127.0.0.1:99999"),
         ("ANIMATIZE_LISTEN", "127.0.0.1:0"),
+        ("ANIMATIZE_RUNS_URL", "http://runs:nope"),
+        ("ANIMATIZE_RUNS_URL", "http://"),
     ],
 )
 def test_a_value_that_nobody_can_mean_stops_the_start(
