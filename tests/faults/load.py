@@ -26,7 +26,7 @@ READS: Final = (
 RUNS_RESTORED: Final = 120
 RUN_BYTES: Final = 200_000
 PEOPLE: Final = 3
-PAUSE_SECONDS: Final = 0.01  # after each request of each of a person's four hands
+PAUSE_SECONDS: Final = 0.015  # after each request of each of a person's four hands
 SLACK_SECONDS: Final = 0.1  # a connection whose other end was just killed may still look open
 
 
@@ -175,5 +175,5 @@ async def _document() -> AsyncIterator[bytes]:
     for number in range(RUNS_RESTORED):
         run = {"run_id": f"restored-{number}", "filler": f"{secrets.token_hex(8)} {filler}"}
         yield (b"," if number else b"") + write(run)
-        await asyncio.sleep(0)
+        await asyncio.sleep(PAUSE_SECONDS)  # so that it is on its way for longer than most restarts take
     yield b'],"settings":{"restored":{"times":1}}}'
