@@ -45,7 +45,7 @@ def configure(process: str, environment: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        lambda _logger, _name, event: {"process": process, **event},
+        lambda _logger, _name, event: {"process": process, "pid": os.getpid(), **event},
     ]
     # Tracebacks are plain text without the values of local variables, which may hold a key.
     renderers: list[Any] = (

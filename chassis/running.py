@@ -3,12 +3,14 @@
 import asyncio
 import errno
 import gc
+import os
 import signal
 import socket
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar, cast
 
+import structlog
 import uvloop
 from aiohttp import web
 from pydantic import PositiveFloat
@@ -19,6 +21,8 @@ from chassis.metrics import exposition
 from chassis.schema import Unusable
 from chassis.settings import CONFIG, PROCESSES, Address, Environment, Listen, Port, load_both
 from chassis.stopping import Door, Visits, let_go
+
+log = structlog.get_logger()
 
 CLOSING_SECONDS = 2.4  # for what is under way when time is up; aiohttp takes it twice, and the stack kills after 5
 BACKLOG = 1024  # connections that wait for the event loop
@@ -64,6 +68,7 @@ def start(settings_model: type[S], create_app: Callable[[S], web.Application], *
     settings, running = load_both(settings_model, Running)
     logs.configure(process, running.env)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is somebody to be served
+    os.umask(0o077)  # what people keep here is for nobody else on this machine
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     try:
@@ -99,7 +104,10 @@ async def _serve(app: web.Application, listen: Address, running: Running) -> Non
         door = Door(sockets)
         for each in sockets:
             await web.SockSite(runner, each, backlog=BACKLOG).start()
-        if await signals.get() == signal.SIGTERM:
+        log.info("started", at=listen.url)
+        received = signal.Signals(await signals.get())
+        log.info("ending", signal=received.name)
+        if received == signal.SIGTERM:
             leaving.set()
             await _first_of(let_go(runner, door, visits), _interrupted(signals), running.drain_seconds)
         for connection in door.close():

@@ -20,6 +20,7 @@ PROCESSES = ("gateway", "auth_service", "settings_service", "runs_service", "vau
 
 Model = TypeVar("Model", bound=BaseSettings)
 Other = TypeVar("Other", bound=BaseSettings)
+Problems = dict[tuple[str, str], None]  # variable and what is wrong with it, in their order, each once
 Environment = Literal["development", "production"]
 Port = Annotated[int, Field(ge=1, le=65531)]
 
@@ -105,29 +106,44 @@ def load(model: type[Model]) -> Model:
 
 def load_both(one: type[Model], other: type[Other]) -> tuple[Model, Other]:
     """Two models that one process reads, with one message for the problems of both."""
-    problems: dict[str, None] = {}  # in their order, each once
+    problems = Problems()
     read = _read(one, problems), _read(other, problems)
     if read[0] is None or read[1] is None or problems:
-        raise SystemExit("The configuration has problems:\n" + "\n".join(f"  {line}" for line in problems))
+        raise refusal(problems)
     return read[0], read[1]
 
 
-def _read(model: type[Model], problems: dict[str, None]) -> Model | None:
+def check(*models: type[BaseSettings]) -> None:
+    """Exit with one message that names every problem of all of them, if there is any."""
+    problems = Problems()
+    for model in models:
+        _read(model, problems)
+    if problems:
+        raise refusal(problems)
+
+
+def refusal(problems: Problems) -> SystemExit:
+    return SystemExit("The configuration has problems:\n" + "\n".join(f"  {name}: {what}" for name, what in problems))
+
+
+def _read(model: type[Model], problems: Problems) -> Model | None:
     values: dict[str, Any] = {}
+    unread = {}
     for key, variable in _secrets(model):
         try:
             values |= secret_from_file(variable, key)
         except OSError as error:
-            problems[f"{variable}_FILE: cannot be read by user {os.geteuid()} ({error.strerror})"] = None
+            unread[variable] = f"cannot be read by user {os.geteuid()} ({error.strerror})"
         except UnicodeDecodeError:
-            problems[f"{variable}_FILE: cannot be read (it is not UTF-8)"] = None
+            unread[variable] = "cannot be read (it is not UTF-8)"
         except ValueError as error:
-            problems[f"{variable}_FILE: {error}"] = None
+            unread[variable] = str(error)
+    problems |= {(f"{variable}_FILE", what): None for variable, what in unread.items()}
     try:
         return model(**values)
     except ValidationError as error:
-        found = [f"{_variable(model, str(e['loc'][0]))}: {e['msg']}" for e in error.errors() if _telling(e["type"])]
-        problems |= dict.fromkeys(found)
+        found = [(_variable(model, str(e["loc"][0])), e["msg"]) for e in error.errors() if _telling(e["type"])]
+        problems |= {(name, what): None for name, what in found if name not in unread}
         return None
 
 

@@ -24,7 +24,7 @@ from supervisor.states import SupervisorStates  # type: ignore[import-untyped]
 from supervisor.supervisord import Supervisor  # type: ignore[import-untyped]
 
 from chassis.running import Running
-from chassis.settings import CONFIG, PROCESSES, Address, Port, load, load_both
+from chassis.settings import CONFIG, PROCESSES, Address, Port, check, load
 
 TICK = 0.1  # seconds in which a death, a signal or an interrupted make is noticed
 KILLED_PAUSE = 0.5  # seconds before a process that was killed, or ended well, in its first second is started again
@@ -125,9 +125,9 @@ def main() -> None:
     for variable in ("ANIMATIZE_LISTEN", "ANIMATIZE_METRICS_LISTEN"):
         if os.environ.get(variable):
             raise SystemExit(f"{variable} is the address of one process: unset it to run all five together.")
+    # What would stop one of them is told once, before any is started.
+    check(Place, Running, *(import_module(f"{name}.settings").Settings for name in PROCESSES))
     place = load(Place)
-    for name in PROCESSES:  # what would stop one of them is told once, before any is started
-        load_both(import_module(f"{name}.settings").Settings, Running)
     for offset, name in enumerate(PROCESSES):
         refuse_taken(name, place.host if offset == 0 else "127.0.0.1", place.port + offset)
     if place.metrics_port is not None:

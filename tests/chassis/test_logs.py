@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
 from io import StringIO
 from typing import Any
@@ -39,7 +40,8 @@ def test_an_event_is_one_line_of_json_with_process_time_and_request_id(capfd: py
     assert request_id == logs.current_request_id() == "given-by-the-caller"
     assert line.pop("timestamp").endswith("Z")
     assert line == {
-        "process": "toy_service", "event": "saved", "level": "info", "owner": "user:ada", "note": "zażółć\n🎬",
+        "process": "toy_service", "pid": os.getpid(), "event": "saved", "level": "info", "owner": "user:ada",
+        "note": "zażółć\n🎬",
         "request_id": request_id,
     }  # fmt: skip
 

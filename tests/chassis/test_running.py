@@ -1,5 +1,6 @@
 """A real process: its start, what it survives, and its end."""
 
+import json
 import signal
 import socket
 import time
@@ -43,6 +44,15 @@ def test_two_processes_share_a_port_only_where_both_are_told_to(start: Start, po
         start()
     with pytest.raises(AssertionError, match=TAKEN):
         start(ANIMATIZE_SHARE_PORT="true")
+
+
+def test_a_process_says_where_it_is_and_that_it_ends(start: Start, port: int) -> None:
+    process = start()
+    process.terminate()
+    lines = [json.loads(line) for line in process.output().splitlines() if line.startswith("{")]
+    assert [line["event"] for line in lines] == ["started", "ending"]
+    assert (lines[0]["at"], lines[1]["signal"]) == (f"http://127.0.0.1:{port}", "SIGTERM")
+    assert {line["pid"] for line in lines} == {process.pid}
 
 
 def test_a_wrong_value_is_told_of_together_with_those_of_the_process_itself(start: Start) -> None:

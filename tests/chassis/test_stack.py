@@ -223,17 +223,24 @@ def test_two_stacks_run_side_by_side_and_end_apart(start: Callable[..., Stack]) 
     assert other.pid("gateway")
 
 
-@pytest.mark.parametrize(
-    ("variable", "value", "reason"),
-    [
-        ("ANIMATIZE_PORT", "eighty", "ANIMATIZE_PORT: "),
-        ("ANIMATIZE_LISTEN", "127.0.0.1:8000", "ANIMATIZE_LISTEN is the address of one process"),
-        ("ANIMATIZE_METRICS_LISTEN", "127.0.0.1:9000", "ANIMATIZE_METRICS_LISTEN is the address of one process"),
-        ("ANIMATIZE_METRICS_PORT", "8002", "ANIMATIZE_METRICS_PORT on and those from ANIMATIZE_PORT on overlap"),
-        ("ANIMATIZE_RESTORE_MAX_BYTES", "lots", "ANIMATIZE_RESTORE_MAX_BYTES: "),
-        ("ANIMATIZE_DRAIN_SECONDS", "soon", "ANIMATIZE_DRAIN_SECONDS: "),
-    ],
-)
+WRONG = [
+    ("ANIMATIZE_PORT", "eighty", "ANIMATIZE_PORT: "),
+    ("ANIMATIZE_LISTEN", "127.0.0.1:8000", "ANIMATIZE_LISTEN is the address of one process"),
+    ("ANIMATIZE_METRICS_LISTEN", "127.0.0.1:9000", "ANIMATIZE_METRICS_LISTEN is the address of one process"),
+    ("ANIMATIZE_METRICS_PORT", "8002", "ANIMATIZE_METRICS_PORT on and those from ANIMATIZE_PORT on overlap"),
+    ("ANIMATIZE_RESTORE_MAX_BYTES", "lots", "ANIMATIZE_RESTORE_MAX_BYTES: "),
+    ("ANIMATIZE_DRAIN_SECONDS", "soon", "ANIMATIZE_DRAIN_SECONDS: "),
+]
+
+
+def test_all_wrong_values_are_named_at_once(home: Path) -> None:
+    wrong = {"ANIMATIZE_PORT": "eighty", "ANIMATIZE_DRAIN_SECONDS": "-1", "ANIMATIZE_RESTORE_MAX_BYTES": "lots"}
+    env = os.environ | {"PYTHONPATH": str(CHECKOUT)} | wrong
+    ended = subprocess.run(STACK, cwd=home, env=env, capture_output=True, text=True, timeout=10, check=False)
+    assert [ended.stderr.count(f"{name}: ") for name in wrong] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("variable", "value", "reason"), WRONG)
 def test_a_wrong_value_is_named_before_anything_starts(home: Path, variable: str, value: str, reason: str) -> None:
     env = os.environ | {"PYTHONPATH": str(CHECKOUT), variable: value}
     ended = subprocess.run(STACK, cwd=home, env=env, capture_output=True, text=True, timeout=10, check=False)

@@ -45,6 +45,7 @@ def check_beginning(data: Path) -> None:
     assert (stat.S_IMODE(secret.stat().st_mode), len(secret.read_text().strip()) >= 32) == (0o600, True)
     expected = {path_of(data, file).name + tail for file in FILES for tail in ("", "-wal", "-shm", ".lock")}
     assert {file.name for file in data.iterdir()} == expected | {secret.name}
+    assert {stat.S_IMODE(file.stat().st_mode) for file in data.iterdir()} == {0o600}, "nobody else may read them"
 
 
 async def note_who_serves(stack: Stack, served: set[str]) -> None:
