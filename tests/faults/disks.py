@@ -26,11 +26,10 @@ def small_disk(place: Path, size: str) -> Iterator[Path]:
 
 def fill(disk: Path, left: int) -> None:
     """Fill the disk but for about `left` bytes."""
-    with (disk / "filler").open("ab") as filler:
+    with (disk / "filler").open("ab", buffering=0) as filler:
         try:
             while True:
                 filler.write(secrets.token_bytes(PIECE))
-                filler.flush()
         except OSError:
             filler.truncate(max(0, os.path.getsize(filler.name) - left))
 
