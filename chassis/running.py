@@ -169,9 +169,14 @@ def _listening(listen: Address, *, shared: bool) -> list[socket.socket]:
     return opened
 
 
-async def _first_of(one: Coroutine[Any, Any, Any], other: Coroutine[Any, Any, Any], seconds: float) -> None:
-    tasks = [asyncio.create_task(each) for each in (one, other)]
-    await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    for each in tasks:
+async def _first_of(one: Coroutine[Any, Any, None], other: Coroutine[Any, Any, None], seconds: float) -> None:
+    """Raises what the first of them raised."""
+    ended, others = await asyncio.wait(
+        [asyncio.create_task(one), asyncio.create_task(other)],
+        timeout=seconds,
+        return_when=asyncio.FIRST_COMPLETED,
+    )
+    for each in others:
         each.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.gather(*ended)
+    await asyncio.gather(*others, return_exceptions=True)
