@@ -49,6 +49,11 @@ class Settings(BaseSettings):
 """
 
 
+def heed_the_terminal() -> None:
+    """Also where the tests themselves run under nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Stack:
     """A stack that runs in a session of its own, by which whatever it leaves behind is found."""
 
@@ -60,7 +65,13 @@ class Stack:
         self.output = home / "output"
         with self.output.open("w") as output:
             self.process = subprocess.Popen(
-                command, cwd=home, env=env, start_new_session=True, stdout=output, stderr=subprocess.STDOUT
+                command,
+                cwd=home,
+                env=env,
+                start_new_session=True,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                preexec_fn=heed_the_terminal,  # noqa: PLW1509 - there are no threads here
             )
 
     def pid(self, name: str) -> int | None:
