@@ -26,6 +26,7 @@ class Peer:
     def __init__(self, name: str, urls: Sequence[str], http: aiohttp.ClientSession, signer: Signer) -> None:
         self.name, self._signer, self._sender = name, signer, Sender(name, urls, http)
         self.is_ready = self._sender.is_ready
+        self._seconds = UPSTREAM_SECONDS.labels(name)
 
     @asynccontextmanager
     async def ask(
@@ -48,7 +49,7 @@ class Peer:
             **(headers or {}),
         }
         try:
-            with UPSTREAM_SECONDS.labels(self.name).time():
+            with self._seconds.time():
                 response = await self._sender.send(Message(method, path, signed, data), effort)
         except FAILED as error:
             if isinstance(error.__cause__, Problem):  # raised by `data` itself while it was sent

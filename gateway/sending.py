@@ -4,8 +4,9 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from io import BytesIO
 
 import aiohttp
@@ -42,7 +43,7 @@ class Effort:
     retried: bool = True
     offered: bool = False
 
-    @property
+    @cached_property
     def timeout(self) -> aiohttp.ClientTimeout:
         if self.retried:
             return aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=self.seconds)
@@ -176,17 +177,21 @@ class Sender:
     async def _request(
         self, replica: Replica, message: Message, effort: Effort, offer: Offer | None = None
     ) -> aiohttp.ClientResponse:
-        async with offer.patience if offer else nullcontext():
-            return await self._http.request(
-                message.method,
-                URL(replica.base + message.path, encoded=True),
-                headers=message.headers | {"Host": replica.authority} | (offer.headers if offer else {}),
-                data=offer or _at_once(message.data),
-                expect100=offer is not None,
-                allow_redirects=False,
-                server_hostname=replica.certified_name,
-                timeout=effort.timeout,
-            )
+        headers = {**message.headers, "Host": replica.authority, **(offer.headers if offer else {})}
+        asking = self._http.request(
+            message.method,
+            URL(replica.base + message.path, encoded=True),
+            headers=headers,
+            data=offer or _at_once(message.data),
+            expect100=offer is not None,
+            allow_redirects=False,
+            server_hostname=replica.certified_name,
+            timeout=effort.timeout,
+        )
+        if offer is None:
+            return await asking
+        async with offer.patience:
+            return await asking
 
 
 def _at_once(data: Body | None) -> Body | BytesIO | None:
