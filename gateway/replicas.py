@@ -79,7 +79,7 @@ class Replicas:
 
     def answered(self, replica: Replica, *, leaving: bool = False) -> None:
         """`leaving`: the answer said that it was the connection's last."""
-        replica.failures, replica.answered_at = 0, self._clock()
+        replica.failures, replica.answered_at, replica.rests_until = 0, self._clock(), -math.inf
         if leaving:
             replica.leaves_until = replica.answered_at + LEAVING_SECONDS
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientError, ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import REGISTRY
 
@@ -41,6 +41,22 @@ async def stream(request: web.Request) -> web.StreamResponse:
     return await streamed(request, web.StreamResponse(), chunks())
 
 
+async def break_off(request: web.Request) -> web.StreamResponse:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"one"
+        raise LookupError("inside")
+
+    return await streamed(request, web.StreamResponse(), chunks())
+
+
+async def flood(request: web.Request) -> web.StreamResponse:
+    async def chunks() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(1 << 16)
+
+    return await streamed(request, web.StreamResponse(), chunks())
+
+
 @pytest.fixture
 async def client(aiohttp_client: Any) -> TestClient[Any, Any]:
     app = web.Application(middlewares=[logged(every=False), problems_answered])
@@ -48,6 +64,7 @@ async def client(aiohttp_client: Any) -> TestClient[Any, Any]:
     app.router.add_put(ROUTE, refuse)
     app.router.add_get("/stream", stream)
     app.router.add_get("/left", find_nobody)
+    app.router.add_get("/broken", break_off)
     client: TestClient[Any, Any] = await aiohttp_client(TestServer(app))
     return client
 
@@ -89,6 +106,38 @@ async def test_a_caller_that_leaves_counts_as_such_and_not_as_an_error_of_ours(c
     await client.get("/left")
     assert requests("GET", "/left", 499) == before + 1
     assert number("animatize_http_requests_under_way") == 0
+
+
+async def test_a_stream_that_broke_off_counts_as_an_error_though_it_began_well(client: TestClient[Any, Any]) -> None:
+    before = requests("GET", "/broken", 500), requests("GET", "/broken", 200)
+    with pytest.raises(ClientError):
+        await (await client.get("/broken")).read()
+    assert (requests("GET", "/broken", 500), requests("GET", "/broken", 200)) == (before[0] + 1, before[1])
+
+
+async def test_a_reader_that_leaves_a_stream_counts_as_such() -> None:
+    before = requests("GET", "/flood", 499)
+    app = web.Application(middlewares=[logged(every=False)])
+    app.router.add_get("/flood", flood)
+    runner = web.AppRunner(app, handler_cancellation=False)  # as our processes run, and the client of other tests not
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with ClientSession() as http:
+        (await http.get("http://{}:{}/flood".format(*runner.addresses[0]))).close()
+    async with asyncio.timeout(5):
+        while requests("GET", "/flood", 499) == before:  # noqa: ASYNC110 - a counter tells nobody
+            await asyncio.sleep(0.01)
+    await runner.cleanup()
+
+
+async def test_a_reader_of_http_1_0_does_not_take_a_stream_that_broke_off_for_whole(
+    client: TestClient[Any, Any],
+) -> None:
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(b"GET /broken HTTP/1.0\r\n\r\n")
+    with pytest.raises(ConnectionResetError):
+        await reader.read()
+    writer.close()
 
 
 async def test_a_streamed_answer_counts_with_its_whole_duration(client: TestClient[Any, Any]) -> None:

@@ -87,6 +87,28 @@ async def test_a_body_that_broke_off_at_its_sender_is_nobodys_fault_here(
     assert REGISTRY.get_sample_value(*CUT) == before
 
 
+async def test_an_answer_that_breaks_off_at_the_service_counts_as_cut(
+    http: aiohttp.ClientSession, signer: Signer
+) -> None:
+    async def half(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "10"})
+        await response.prepare(request)
+        await response.write(b"half")
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    before = REGISTRY.get_sample_value(*CUT) or 0.0
+    app = web.Application()
+    app.router.add_get("/api/settings", half)
+    async with TestServer(app) as server:
+        peer = Peer("settings", [str(server.make_url(""))], http, signer)
+        async with peer.ask("GET", "/api/settings", WHO) as answer:
+            with pytest.raises(Problem, match="settings service"):
+                [piece async for piece in peer.pieces(answer)]
+    assert REGISTRY.get_sample_value(*CUT) == before + 1
+
+
 def answering(answer: web.Response) -> web.Application:
     async def give(request: web.Request) -> web.Response:
         await request.read()

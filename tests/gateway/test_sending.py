@@ -98,14 +98,15 @@ async def test_what_was_never_sent_waits_for_a_service_that_is_just_starting(
     assert late.asked == ["POST"]
 
 
-async def test_a_read_that_was_cut_off_is_asked_of_another_replica(
-    replicas: list[Replica], http: aiohttp.ClientSession
+@pytest.mark.parametrize(("method", "effort"), [("GET", Effort()), ("POST", Effort(repeatable=True))])
+async def test_what_does_no_harm_twice_is_asked_of_another_replica_when_it_was_cut_off(
+    method: str, effort: Effort, replicas: list[Replica], http: aiohttp.ClientSession
 ) -> None:
     replicas[0].answer = break_off
     sender = Sender("runs", [each.url for each in replicas], http)
     for _ in range(2):
-        assert await text_of(sender, Message("GET", "/")) == "well"
-    assert replicas[0].asked == replicas[1].asked == ["GET", "GET"]
+        assert await text_of(sender, Message(method, "/"), effort) == "well"
+    assert replicas[0].asked == replicas[1].asked == [method] * 2
 
 
 @pytest.mark.parametrize("heard_before", [True, False])
@@ -151,15 +152,6 @@ async def test_a_write_that_met_a_closing_door_is_sent_again(
     assert taken == [b"onetwo" if isinstance(body, str) else body or b""]
 
 
-async def test_a_write_that_does_no_harm_twice_is_repeated(
-    replicas: list[Replica], http: aiohttp.ClientSession
-) -> None:
-    replicas[0].answer = break_off
-    sender = Sender("runs", [each.url for each in replicas], http)
-    for _ in range(2):
-        assert await text_of(sender, Message("POST", "/"), Effort(repeatable=True)) == "well"
-
-
 async def test_a_stream_is_never_repeated(replicas: list[Replica], http: aiohttp.ClientSession) -> None:
     async def body() -> AsyncIterator[bytes]:
         yield b"gone"
@@ -199,6 +191,16 @@ async def test_what_may_take_long_is_offered_so_that_one_that_hangs_is_told_from
         sender = Sender("runs", [f"http://{address}:{port}", replicas[0].url], http)
         for method in ("GET", "PUT"):
             assert await text_of(sender, Message(method, "/"), Effort(600, offered=True)) == "done"
+
+
+async def test_a_service_that_has_begun_and_then_hangs_is_given_up(
+    replicas: list[Replica], http: aiohttp.ClientSession
+) -> None:
+    replicas[0].answer = hang
+    async with asyncio.timeout(5):
+        with pytest.raises(TimeoutError):
+            await Sender("runs", [replicas[0].url], http).send(Message("PUT", "/", data=b"body"), Effort(seconds=0.2))
+    assert replicas[0].asked == ["PUT"]
 
 
 async def test_it_gives_up_in_the_end(
