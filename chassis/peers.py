@@ -45,11 +45,13 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who is asking. `owner` is `user:<id>` or `guest:<id>`, also for a system call that concerns one owner."""
+    """Who is asking. `owner` is `user:<id>` or `guest:<id>`, also for a system call that concerns one owner; `guest`
+    is whose things that owner takes over, in the one call that does so."""
 
     owner: str
     scope: Scope
     session: str | None = None
+    guest: str | None = None
 
 
 CALLER = web.RequestKey("caller", Caller)
@@ -76,7 +78,8 @@ class Signer:
     def _sign(self, caller: Caller, audience: str) -> str:
         now = int(time.time())
         claims: dict[str, Any] = {"iss": ISSUER, "aud": audience, "sub": caller.owner, "scope": caller.scope.value}
-        claims |= {"iat": now, "exp": now + LIFE_SECONDS} | ({"sid": caller.session} if caller.session else {})
+        claims |= {"iat": now, "exp": now + LIFE_SECONDS}
+        claims |= {name: value for name, value in (("sid", caller.session), ("guest", caller.guest)) if value}
         key = self._keys[0]
         return jwt.encode({"alg": ALGORITHM, "kid": key.kid}, claims, key, algorithms=[ALGORITHM])
 
@@ -115,7 +118,8 @@ class Verifier:
                 exp={"essential": True},
                 iat={"essential": True},
             ).validate(claims)
-            found = Caller(str(claims["sub"]), Scope(claims["scope"]), claims.get("sid")), int(claims["exp"])
+            who = Caller(str(claims["sub"]), Scope(claims["scope"]), claims.get("sid"), claims.get("guest"))
+            found = who, int(claims["exp"])
         except (JoseError, KeyError, TypeError, ValueError) as error:
             raise _unproven("is not a valid one for this service") from error
         self._verified[token] = found

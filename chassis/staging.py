@@ -114,7 +114,7 @@ def _open(tx: sqlite3.Connection, restore: Restore, part: Part) -> str:
             part.discard(tx, restore)
     begun_at = _remember(tx, restore, State.STAGING, None)
     long_ago = (datetime.now(UTC) - timedelta(days=KEPT_DAYS)).isoformat()
-    _forget(tx, "changed_at < ?", long_ago, part)
+    forget(tx, "changed_at < ?", long_ago, part)
     return begun_at
 
 
@@ -158,7 +158,7 @@ def _commit(tx: sqlite3.Connection, restore: Restore, part: Part) -> dict[str, A
 
 
 def _put_in(tx: sqlite3.Connection, restore: Restore, part: Part, staged: dict[str, Any]) -> dict[str, Any]:
-    _forget(tx, "owner = ?", restore.owner, part)
+    forget(tx, "owner = ?", restore.owner, part)
     outcome = part.apply(tx, restore)
     part.discard(tx, restore)
     tx.execute("UPDATE restores SET kept = 1 WHERE restore_id = ?", (restore.id,))
@@ -182,7 +182,7 @@ def _known_state(outcome: Outcome | Undone) -> dict[str, Any]:
     return {} if outcome.state is None else {"state": outcome.state}
 
 
-def _forget(tx: sqlite3.Connection, which: str, value: str, part: Part) -> None:
+def forget(tx: sqlite3.Connection, which: str, value: str, part: Part) -> None:
     """Drop what is kept of restores, `which` in SQL, that nobody can undo any more."""
     chosen = tx.execute(f"UPDATE restores SET kept = 0 WHERE kept = 1 AND {which} RETURNING restore_id", (value,))  # noqa: S608
     for (restore_id,) in chosen.fetchall():
@@ -230,6 +230,14 @@ def _remember(tx: sqlite3.Connection, restore: Restore, state: State, answer: di
         ),
     )
     return changed_at
+
+
+def remember_done(tx: sqlite3.Connection, operation_id: str, owner: str, mode: str, answer: dict[str, Any]) -> None:
+    """Note that an operation in one step is in place here, with its answer."""
+    tx.execute(
+        "INSERT INTO restores (restore_id, owner, mode, state, answer, changed_at) VALUES (?, ?, ?, ?, ?, ?)",
+        (operation_id, owner, mode, State.COMMITTED, orjson.dumps(answer).decode(), datetime.now(UTC).isoformat()),
+    )
 
 
 def _answer(outcome: Outcome, refusals: Refusals) -> dict[str, Any]:

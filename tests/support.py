@@ -22,10 +22,11 @@ class Asker:
         owner: str = "guest:a",
         scope: Scope = Scope.OWNER,
         session: str | None = None,
+        guest: str | None = None,
         headers: dict[str, str] | None = None,
         **rest: Any,
     ) -> ClientResponse:
-        token = self._signer.token(Caller(owner, scope, session), self._audience)
+        token = self._signer.token(Caller(owner, scope, session, guest), self._audience)
         return await self.client.request(
             method, path, headers={"Authorization": f"Bearer {token}", **(headers or {})}, **rest
         )
