@@ -14,6 +14,7 @@ from chassis.problems import unavailable
 from chassis.secrets import root_secret
 from chassis.serving import Lifespan
 from gateway.cross_site import PUBLIC_URL, cross_site_refused
+from gateway.erasure import sweep_for_ever
 from gateway.forwarding import SERVICES
 from gateway.idempotency import fingerprint_keys
 from gateway.identity import IDENTITY, Audience, Identity, cookie_setter, identified
@@ -69,10 +70,14 @@ def _journal(settings: Settings) -> Lifespan:
             app[JOURNAL] = Journal(database, settings.lease_seconds)
             refreshed: list[Refresh] = [partial(tell_unfinished, app[JOURNAL].unfinished)]
             app[ON_SCRAPE] = refreshed
-            recovering = asyncio.create_task(recover(app[SERVICES], app[JOURNAL]))
+            at_work = [
+                asyncio.create_task(recover(app[SERVICES], app[JOURNAL])),
+                asyncio.create_task(sweep_for_ever(app[SERVICES], app[JOURNAL], settings.sweep_seconds)),
+            ]
             yield
-            recovering.cancel()
-            await asyncio.gather(recovering, return_exceptions=True)
+            for task in at_work:
+                task.cancel()
+            await asyncio.gather(*at_work, return_exceptions=True)
 
     return context
 

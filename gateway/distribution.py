@@ -9,9 +9,10 @@ from pydantic import SecretStr
 from chassis.problems import Problem, unavailable
 from chassis.uploads import BLANK, encode_end, encode_item
 from gateway.archive import PART_OF_KIND, Found, Reader
-from gateway.journal import Journal, lapsed
+from gateway.journal import Journal
 from gateway.operations import Operation
 from gateway.outcomes import Answers
+from gateway.refusals import lapsed
 from gateway.scanning import Unusable
 from gateway.services import Services
 

@@ -7,6 +7,7 @@ from typing import Final
 import orjson
 
 from gateway.operations import Entry, Kind, Operation, Stage
+from gateway.succession import POSTPONED
 
 ENTRIES: Final = """
     SELECT *, rowid = (
@@ -14,9 +15,15 @@ ENTRIES: Final = """
         WHERE owner = :owner AND kind = 'restore' AND stage IN ('committing', 'done')) AS is_latest
     FROM operations WHERE owner = :owner"""
 
-UNFINISHED: Final = """
+UNFINISHED: Final = f"""
     SELECT kind, stage, count(*) AS number, min(started_at) AS oldest FROM operations
-    WHERE stage IN ('staging', 'committing', 'aborting') GROUP BY kind, stage"""
+    WHERE stage IN ('staging', 'committing', 'aborting') AND holder <> '{POSTPONED}' GROUP BY kind, stage"""  # noqa: S608
+
+CONCERNED: Final = f"(owner = :owner OR target = :owner) AND holder <> '{POSTPONED}'"
+COMMITTING: Final = f"SELECT 1 FROM operations WHERE {CONCERNED} AND stage = 'committing'"  # noqa: S608 - constants
+STEPS: Final = f"""
+    SELECT coalesce(sum(CASE stage WHEN 'staging' THEN 1 WHEN 'committing' THEN 2 WHEN 'aborting' THEN 2 ELSE 3 END), 0)
+    FROM operations WHERE {CONCERNED}"""  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,16 @@ class Unfinished:
 
 def count_unfinished(tx: sqlite3.Connection) -> list[Unfinished]:
     return [Unfinished(**dict(row)) for row in tx.execute(UNFINISHED)]
+
+
+def is_committing(tx: sqlite3.Connection, owner: str) -> bool:
+    """Whether anything is being put into the owner's profile, or taken out of it, at this moment."""
+    return tx.execute(COMMITTING, {"owner": owner}).fetchone() is not None
+
+
+def count_steps(tx: sqlite3.Connection, owner: str) -> int:
+    """Steps that the operations of this owner have taken."""
+    return int(tx.execute(STEPS, {"owner": owner}).fetchone()[0])
 
 
 def read_entry(tx: sqlite3.Connection, owner: str, name: str) -> Entry | None:
@@ -60,6 +77,8 @@ def operation_of(row: sqlite3.Row) -> Operation:
         name=row["name"] or row["id"],
         participants=tuple(orjson.loads(row["participants"])),
         undoes=row["undoes"],
+        target=row["target"],
+        repeats=row["repeats"],
         fingerprint=row["fingerprint"],
         outcome=orjson.loads(row["outcome"]) if row["outcome"] is not None else None,
         started_at=row["started_at"],

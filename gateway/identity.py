@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -38,6 +38,8 @@ class Session:
     id: str
     owner: str
     expires_at: datetime
+    wrote: bool = True  # whether its owner may have written anything; what a guest has not is soon forgotten
+    renewed: bool = False  # its life was prolonged just now
 
     @property
     def caller(self) -> Caller:
@@ -45,7 +47,8 @@ class Session:
 
 
 SESSION = web.RequestKey("session", Session)
-FRESH_TOKEN: web.RequestKey[tuple[str, Session]] = web.RequestKey("fresh_token", tuple)
+# The token that the answer's cookie is to hold, with its session; None: the answer takes the cookie away.
+FRESH_TOKEN: web.RequestKey[tuple[str, Session] | None] = web.RequestKey("fresh_token", tuple)
 
 
 class Identity:
@@ -57,15 +60,18 @@ class Identity:
 
     async def of(self, request: web.Request) -> Session:
         """The caller's session. Raises Problem 401 for a write under an ended one, 503 where nobody can tell."""
-        token = request.cookies.get(COOKIE)
+        token = presented_token(request)
         read = request.method in SAFE_METHODS
         if token is not None:
-            if (session := await self.resolve(token, stale=read)) is not None:
+            session = await (self.resolve(token, stale=True) if read else self._resolve_to_write(token))
+            if session is not None:
+                if session.renewed:
+                    request[FRESH_TOKEN] = (token, session)
                 return session
             if not read:
                 detail = "This session has ended. Nothing was changed; load the page again, then repeat the change."
                 raise Problem(401, "session_ended", detail)
-        return self.admit(request, await self._auth.make_guest(user_agent(request)))
+        return self.admit(request, await self._auth.make_guest(user_agent(request), writes=not read))
 
     def admit(self, request: web.Request, made: dict[str, Any]) -> Session:
         """Have the answer to `request` carry the cookie of a session just made (`{token, session}`)."""
@@ -88,11 +94,23 @@ class Identity:
             if usable and kept is not None:
                 return kept[1]
             raise
+        return self._remember(token, found, asked_at)
+
+    async def _resolve_to_write(self, token: str) -> Session | None:
+        """As `resolve`; a guest's first write is noted before it is passed on, lest the guest be forgotten."""
+        session = await self.resolve(token)
+        if session is None or session.wrote:
+            return session
+        asked_at = self._clock()
+        return self._remember(token, await self._auth.note_write(token), asked_at)
+
+    def _remember(self, token: str, found: dict[str, Any] | None, asked_at: float) -> Session | None:
+        """Kept without word of a renewal: one answer carries the cookie again, and none of those that follow."""
         if found is None:
             self._known.pop(token, None)
             return None
         session = _session(found)
-        self._known[token] = (asked_at, session)
+        self._known[token] = (asked_at, replace(session, renewed=False))
         return session
 
     def forget(self) -> None:
@@ -117,6 +135,10 @@ async def identified(request: web.Request, handler: Handler) -> web.StreamRespon
     return await handler(request)
 
 
+def presented_token(request: web.Request) -> str | None:
+    return request.cookies.get(COOKIE)
+
+
 def user_agent(request: web.Request) -> str:
     """What the browser calls itself; bytes that are no UTF-8, which HTTP allows, become question marks."""
     return request.headers.get("User-Agent", "").encode("utf-8", "replace").decode()
@@ -126,10 +148,9 @@ def cookie_setter(*, secure: bool) -> Callable[[web.Request, web.StreamResponse]
     """Sets the cookie of a session made for this request, whatever kind of answer it gets, but not on our faults."""
 
     async def set_cookie(request: web.Request, response: web.StreamResponse) -> None:
-        if (fresh := request.get(FRESH_TOKEN)) is None or response.status >= 500:
+        if FRESH_TOKEN not in request or response.status >= 500:
             return
-        token, session = fresh
-        life = max(0, int((session.expires_at - datetime.now(UTC)).total_seconds()))
+        token, life = _cookie(request[FRESH_TOKEN])
         # aiohttp writes response.cookies into the headers before this hook runs, so the header is made here
         attributes = f"HttpOnly; Max-Age={life}; Path=/; SameSite=Lax{'; Secure' if secure else ''}"
         response.headers.add("Set-Cookie", f"{COOKIE}={token}; {attributes}")
@@ -137,5 +158,16 @@ def cookie_setter(*, secure: bool) -> Callable[[web.Request, web.StreamResponse]
     return set_cookie
 
 
+def _cookie(fresh: tuple[str, Session] | None) -> tuple[str, int]:
+    """Its value, and its life in seconds: none, where the browser is to forget it."""
+    if fresh is None:
+        return "", 0
+    token, session = fresh
+    return token, max(0, int((session.expires_at - datetime.now(UTC)).total_seconds()))
+
+
 def _session(found: dict[str, Any]) -> Session:
-    return Session(found["session_id"], found["owner"], datetime.fromisoformat(found["expires_at"]))
+    """An auth service of the release before does not say whether a guest wrote anything: then it may have."""
+    expires_at = datetime.fromisoformat(found["expires_at"])
+    wrote, renewed = found.get("wrote", True), found.get("renewed", False)
+    return Session(found["session_id"], found["owner"], expires_at, wrote, renewed)

@@ -7,24 +7,31 @@ import secrets
 import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from chassis.database import Database
-from chassis.problems import Problem, unavailable
-from gateway import metrics
-from gateway.entries import Unfinished, count_unfinished, operation_of, read_entry, read_restores
+from chassis.problems import Problem
+from gateway import metrics, succession
+from gateway.backup_turns import one_backup
+from gateway.entries import (
+    Unfinished,
+    count_steps,
+    count_unfinished,
+    is_committing,
+    operation_of,
+    read_entry,
+    read_restores,
+)
 from gateway.leases import held
 from gateway.operations import ENDED, Entry, Kind, Operation, Stage
+from gateway.refusals import lapsed, under_way, unknown_restore
 from gateway.settings import LEASE_SECONDS
 
 MOST_SHOWN = 100
-STEPS = """
-    SELECT coalesce(sum(CASE stage WHEN 'staging' THEN 1 WHEN 'committing' THEN 2 WHEN 'aborting' THEN 2 ELSE 3 END), 0)
-    FROM operations WHERE owner = ?"""
 
 
 class Journal:
@@ -60,6 +67,52 @@ class Journal:
             return self._insert(tx, undo), undone
 
         return await self._database.write(insert)
+
+    async def begin_adoption(self, guest: str, user: str) -> Operation:
+        """Decided at once. Raises Problem 409 where an operation of the guest is under way, or the user was deleted."""
+
+        def insert(tx: sqlite3.Connection) -> Operation:
+            succession.refuse_deleted(tx, user)
+            succession.drop_postponed(tx, guest)
+            return self._insert(tx, _decided(guest, Kind.ADOPTION, target=user))
+
+        return await self._database.write(insert)
+
+    async def begin_erasure(self, owner: str, kind: Kind) -> Operation:
+        """Decided at once. Raises Problem 409 while another operation that concerns the owner is under way."""
+
+        def insert(tx: sqlite3.Connection) -> Operation:
+            succession.drop_postponed(tx, owner)
+            if is_committing(tx, owner):
+                raise under_way()
+            return self._insert(tx, _decided(owner, kind))
+
+        return await self._database.write(insert)
+
+    async def postpone_adoption(self, guest: str, user: str) -> None:
+        """Have what the guest may still be writing adopted a minute from now. Raises Problem 409 as above."""
+
+        def insert(tx: sqlite3.Connection) -> None:
+            succession.refuse_deleted(tx, user)
+            succession.drop_postponed(tx, guest)
+            succession.postpone(tx, self._insert(tx, _decided(guest, Kind.ADOPTION, target=user)))
+
+        await self._database.write(insert)
+
+    async def end_and_repeat(self, operation: Operation, outcome: dict[str, Any]) -> None:
+        """Move an operation of OF_OWNERS to its end, and have it done once more a minute from now."""
+
+        def work(tx: sqlite3.Connection) -> None:
+            if succession.end(tx, operation, _json(outcome), _now()):
+                again = _decided(operation.owner, operation.kind, target=operation.target, repeats=operation.id)
+                succession.postpone(tx, self._insert(tx, again))
+
+        await self._database.write(work)
+        metrics.OPERATIONS_ENDED.labels(operation.kind, Stage.DONE).inc()
+
+    async def forget(self, owner: str, *, but: str | None = None) -> None:
+        """Drop what the journal tells of an erased owner, except the operation `but`."""
+        await self._database.write(lambda tx: succession.forget(tx, owner, but))
 
     async def involve(self, operation: Operation, participant: str) -> None:
         """Note, before anything is sent to it, that a service takes part: whatever happens, it will be told the end.
@@ -119,10 +172,10 @@ class Journal:
             row = tx.execute(
                 "UPDATE operations SET holder = ?, lease_until = ? WHERE id = (SELECT id FROM operations WHERE"
                 " stage IN ('staging', 'committing', 'aborting') AND lease_until < ?"
-                " AND kind IN ('restore', 'dry_run', 'undo')"  # a newer release may know others
+                " AND kind IN (SELECT value FROM json_each(?))"  # a newer release may know others
                 " ORDER BY lease_until LIMIT 1)"
                 " RETURNING *",
-                (self._holder, now + self._lease, now),
+                (self._holder, now + self._lease, now, _json(list(Kind))),
             ).fetchone()
             return operation_of(row) if row else None
 
@@ -135,13 +188,12 @@ class Journal:
         return await self._database.read(count_unfinished)
 
     async def commit_under_way(self, owner: str) -> bool:
-        query = "SELECT 1 FROM operations WHERE owner = ? AND stage = 'committing'"
-        return await self._database.read(lambda tx: tx.execute(query, (owner,)).fetchone() is not None)
+        """A restore or an adoption that puts something into the owner's profile, at this moment."""
+        return await self._database.read(lambda tx: is_committing(tx, owner))
 
     async def steps(self, owner: str) -> int:
         """Rises with every step of the owner's operations: the same before and after means that none was taken."""
-        found: int = await self._database.read(lambda tx: tx.execute(STEPS, (owner,)).fetchone()[0])
-        return found
+        return await self._database.read(lambda tx: count_steps(tx, owner))
 
     async def entry(self, owner: str, name: str) -> Entry | None:
         """The owner's latest operation of this name."""
@@ -151,34 +203,18 @@ class Journal:
         """The owner's restores, newest first, at most MOST_SHOWN."""
         return await self._database.read(lambda tx: read_restores(tx, owner, MOST_SHOWN))
 
-    @asynccontextmanager
-    async def one_backup(self, owner: str) -> AsyncIterator[None]:
+    def one_backup(self, owner: str) -> AbstractAsyncContextManager[None]:
         """The owner's turn to make a backup. Raises Problem 409 while another is being made."""
-        turn = secrets.token_hex(8)
-
-        async def until(moment: float) -> None:
-            sql = "UPDATE backups SET lease_until = ? WHERE owner = ? AND holder = ?"
-            await self._changed(sql, (moment, owner, turn))
-
-        taken = await self._changed(
-            "INSERT INTO backups (owner, holder, lease_until) VALUES (?, ?, ?) ON CONFLICT (owner) DO UPDATE"
-            " SET holder = excluded.holder, lease_until = excluded.lease_until WHERE backups.lease_until <= ?",
-            (owner, turn, time.time() + self._lease, time.time()),
-        )
-        if not taken:
-            detail = "Another backup of this profile is being made; wait until it has ended."
-            raise Problem(409, "backup_under_way", detail, headers={"Retry-After": "2"})
-        async with held(until, self._lease):
-            yield
+        return one_backup(self._database, owner, self._lease)
 
     def _insert(self, tx: sqlite3.Connection, operation: Operation) -> Operation:
         it = operation
-        row = (it.id, it.owner, it.kind, it.mode, it.stage, it.name, it.undoes, _json(it.participants))
+        row = (it.id, it.owner, it.kind, it.mode, it.stage, it.name, it.undoes, it.target, it.repeats)
         try:
             tx.execute(
-                "INSERT INTO operations (id, owner, kind, mode, stage, name, undoes, participants, started_at,"
-                " changed_at, holder, lease_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*row, it.started_at, it.changed_at, self._holder, time.time() + self._lease),
+                "INSERT INTO operations (id, owner, kind, mode, stage, name, undoes, target, repeats, participants,"
+                " started_at, changed_at, holder, lease_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*row, _json(it.participants), it.started_at, it.changed_at, self._holder, time.time() + self._lease),
             )
         except sqlite3.IntegrityError as error:
             raise under_way() from error
@@ -192,23 +228,13 @@ class Journal:
         return await self._database.write(lambda tx: tx.execute(sql, values).rowcount == 1)
 
 
-def under_way() -> Problem:
-    detail = "Another restore of this profile is under way; wait until it has ended."
-    return Problem(409, "restore_under_way", detail, headers={"Retry-After": "2"})
-
-
-def lapsed() -> Problem:
-    detail = "This took too long without a sign of life and was given up. Nothing was changed; try again."
-    return unavailable("restore_lapsed", detail)
-
-
-def unknown_restore() -> Problem:
-    return Problem(404, "unknown_restore", "There is no such restore of this profile.")
-
-
 def _fresh(owner: str, kind: Kind, mode: str, name: str | None, **rest: Any) -> Operation:
     id_, now = f"r_{secrets.token_hex(12)}", _now()
     return Operation(id_, owner, kind, mode, Stage.STAGING, name or id_, started_at=now, changed_at=now, **rest)
+
+
+def _decided(owner: str, kind: Kind, **rest: Any) -> Operation:
+    return _fresh(owner, kind, kind, None, **rest).at(Stage.COMMITTING)
 
 
 def _any_lapsed(tx: sqlite3.Connection, now: float) -> bool:

@@ -147,13 +147,59 @@ class RestoreList(BaseModel):
 class GoogleCredential(BaseModel):
     """The ID token that Google Identity Services handed to the page."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
-    credential: str = Field(min_length=1, max_length=16_384)
+    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
+    credential: str = Field(min_length=1)
+
+
+class LoggedOut(BaseModel):
+    authenticated: bool
+    user: None
+
+
+class Renamed(BaseModel):
+    """A run that the user has under another id, since there was a different one of its id already."""
+
+    model_config = ConfigDict(populate_by_name=True)
+    before: str = Field(alias="from")
+    after: str = Field(alias="to")
+
+
+class Stayed(BaseModel):
+    """The provider of a key that did not come along, and why."""
+
+    name: str
+    reason: str
+
+
+class Adopted(BaseModel):
+    """What the guest had made and the user has now, in numbers. `settings` is 1 where the guest's became the profile;
+    the lists name at most 100."""
+
+    settings: int
+    history: int
+    runs: int
+    api_keys: int
+    renamed: list[Renamed]
+    renamed_count: int
+    stayed: list[Stayed]
+    stayed_count: int
 
 
 class SignedIn(BaseModel):
     authenticated: bool
-    user: dict[str, object] | None
+    user: dict[str, object]
+    adopted: Adopted
+
+
+class AccountDeletion(BaseModel):
+    """Says that it is meant."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    confirm: Literal[True]
+
+
+class AccountDeleted(BaseModel):
+    deleted: Literal[True]
 
 
 class Health(BaseModel):

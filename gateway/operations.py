@@ -28,6 +28,12 @@ class Kind(StrEnum):
     RESTORE = "restore"
     DRY_RUN = "dry_run"
     UNDO = "undo"
+    ADOPTION = "adoption"  # a guest signed in: what it made becomes the user's
+    DELETION = "deletion"  # of all that an owner has, as the owner asked
+    SWEEP = "sweep"  # the same, of a guest that has not come back
+
+
+OF_OWNERS: Final = frozenset({Kind.ADOPTION, Kind.DELETION, Kind.SWEEP})  # decided as soon as they begin
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,8 @@ class Operation:
     """One row of the journal. `id` is what the services know, `name` what its owner does.
 
     `participants` are the services that were asked to stage something. `outcome` is what was found in the document
-    while committing, what came of it once done, and why not once aborted.
+    while committing, what came of it once done, and why not once aborted. `target` is who takes over what the owner
+    has; `repeats` the operation that this one does once more, for what was still under way.
     """
 
     id: str
@@ -46,6 +53,8 @@ class Operation:
     name: str
     participants: tuple[str, ...] = ()
     undoes: str | None = None
+    target: str | None = None
+    repeats: str | None = None
     fingerprint: str | None = None
     outcome: dict[str, Any] | None = None
     started_at: str = ""

@@ -51,6 +51,17 @@ def undone(operation: Operation, answers: Answers) -> dict[str, Any]:
     }
 
 
+def adopted(answers: Answers) -> dict[str, Any]:
+    """What of a guest's things is the user's now, in numbers; what goes by another name there, and what stayed."""
+    told = {name: [item for answer in answers.values() for item in answer[name]] for name in ("renamed", "stayed")}
+    left_out = {f"{name}_count": sum(answer[f"{name}_count"] for answer in answers.values()) for name in told}
+    return _gathered(answers, "moved") | told | left_out
+
+
+def nothing_adopted() -> dict[str, Any]:
+    return adopted({})
+
+
 def failed(failure: BaseException) -> dict[str, Any]:
     """What is told of an operation that was aborted."""
     problem = failure if isinstance(failure, Problem) else given_up()

@@ -11,9 +11,10 @@ from gateway import outcomes
 from gateway.archive import FORMS
 from gateway.distribution import distribute, in_good_time
 from gateway.idempotency import Fingerprint
-from gateway.journal import Journal, under_way
+from gateway.journal import Journal
 from gateway.operations import Kind, Operation, Stage
 from gateway.outcomes import Answers
+from gateway.refusals import under_way
 from gateway.services import Services
 from gateway.settling import abort, complete, decide, with_settings
 

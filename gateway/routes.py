@@ -12,17 +12,20 @@ from chassis.messages import chain, json_response, read_json, read_query, stream
 from chassis.peers import JWKS_PATH, Signer
 from chassis.problems import Problem
 from chassis.serving import Route
-from gateway import backup, restore, undo
+from gateway import adoption, backup, erasure, restore, undo
 from gateway.compression import acceptable_coding, body_of, encoded, too_large
 from gateway.forwarding import SERVICES, end_sessions, to
 from gateway.idempotency import Fingerprint, requested_name
-from gateway.identity import COOKIE, IDENTITY, SESSION, Audience
-from gateway.journal import Journal, unknown_restore
+from gateway.identity import FRESH_TOKEN, IDENTITY, SESSION, Audience, presented_token, user_agent
+from gateway.journal import Journal
 from gateway.models import (
+    AccountDeleted,
+    AccountDeletion,
     BackupDocument,
     BackupRequest,
     GoogleCredential,
     Health,
+    LoggedOut,
     RestoreAnswer,
     RestoreEntry,
     RestoreHeaders,
@@ -31,8 +34,10 @@ from gateway.models import (
     SignedIn,
     UndoAnswer,
 )
+from gateway.operations import Kind
 from gateway.pages import describe_api, show_api, show_console, show_style
 from gateway.peer import Peer
+from gateway.refusals import unknown_restore
 from gateway.services import PASSPHRASE_HEADER, Services
 
 JOURNAL: web.AppKey[Journal] = web.AppKey("journal", Journal)
@@ -40,6 +45,7 @@ SIGNER: web.AppKey[Signer] = web.AppKey("signer", Signer)
 RESTORE_LIMIT: web.AppKey[int] = web.AppKey("restore_limit", int)
 FINGERPRINT_KEYS: web.AppKey[list[bytes]] = web.AppKey("fingerprint_keys", list)
 STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
+LONGEST_CREDENTIAL = 16_384  # characters; Google's have some 1,200
 STALL_SECONDS = 30.0  # how long a backup waits for a reader that takes nothing
 
 
@@ -122,7 +128,7 @@ async def undo_restore(request: web.Request) -> web.Response:
 
 async def log_out(request: web.Request) -> web.Response:
     """End this session; the answer carries the cookie of a fresh guest."""
-    made = await request.app[SERVICES].auth.log_out(request.cookies.get(COOKIE))
+    made = await request.app[SERVICES].auth.log_out(presented_token(request))
     request.app[IDENTITY].forget()
     request.app[IDENTITY].admit(request, made)
     return json_response({"authenticated": False, "user": None})
@@ -131,7 +137,23 @@ async def log_out(request: web.Request) -> web.Response:
 async def sign_in_with_google(request: web.Request) -> web.Response:
     """Sign in with the ID token that Google Identity Services gave to the page."""
     body = await read_json(request, GoogleCredential)
-    return json_response(await request.app[SERVICES].auth.sign_in_with_google(body.credential))
+    if len(body.credential) > LONGEST_CREDENTIAL:
+        raise Problem(413, "too_large", f"No credential of Google's is longer than {LONGEST_CREDENTIAL} characters.")
+    answer, made = await adoption.sign_in(
+        body.credential, presented_token(request), user_agent(request), request.app[SERVICES], request.app[JOURNAL]
+    )
+    request.app[IDENTITY].forget()
+    request.app[IDENTITY].admit(request, made)
+    return json_response(answer)
+
+
+async def delete_account(request: web.Request) -> web.Response:
+    """Delete everything of this owner, in every service, for good. The cookie goes with it."""
+    await read_json(request, AccountDeletion)
+    await erasure.erase(request[SESSION].owner, Kind.DELETION, request.app[SERVICES], request.app[JOURNAL])
+    request.app[IDENTITY].forget()
+    request[FRESH_TOKEN] = None
+    return json_response({"deleted": True})
 
 
 async def report_health(request: web.Request) -> web.Response:
@@ -177,10 +199,11 @@ ROUTES = [
     Route("GET", "/api/auth/config", to(_auth), ANYONE),
     Route("GET", "/api/auth/me", to(_auth), SESSION_NEEDED),
     Route("POST", "/api/auth/google", sign_in_with_google, WELCOME, body=GoogleCredential, answer=SignedIn),
-    Route("POST", "/api/auth/logout", log_out, WELCOME, answer=SignedIn),
+    Route("POST", "/api/auth/logout", log_out, WELCOME, answer=LoggedOut),
     Route("GET", "/api/auth/sessions", to(_auth), SESSION_NEEDED),
     Route("DELETE", "/api/auth/sessions", end_sessions, SESSION_NEEDED),
     Route("DELETE", "/api/auth/sessions/{id}", end_sessions, SESSION_NEEDED),
+    Route("DELETE", "/api/account", delete_account, SESSION_NEEDED, body=AccountDeletion, answer=AccountDeleted),
     Route("GET", "/api/settings", to(_settings), SESSION_NEEDED),
     Route("PUT", "/api/settings", to(_settings), SESSION_NEEDED),
     Route("GET", "/api/settings/history", to(_settings), SESSION_NEEDED),

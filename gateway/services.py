@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from itertools import compress
+from operator import not_
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -27,31 +29,55 @@ class Auth(Peer):
 
     WHO = Caller("system", Scope.SYSTEM)
 
-    async def make_guest(self, user_agent: str) -> dict[str, Any]:
-        """`{token, session}` of a new guest."""
-        found: dict[str, Any] = await self.call("POST", "/internal/sessions", self.WHO, {"user_agent": user_agent})
+    async def make_guest(self, user_agent: str, *, writes: bool = False) -> dict[str, Any]:
+        """`{token, session}` of a new guest, who `writes` something right away."""
+        body = {"user_agent": user_agent} | ({"wrote": True} if writes else {})
+        found: dict[str, Any] = await self.call("POST", "/internal/sessions", self.WHO, body)
         return found
 
     async def resolve(self, token: str, *, at_once: bool = False) -> dict[str, Any] | None:
         """The session that the token opens; None where it is unknown, expired or ended. `at_once` does not insist."""
         effort = Effort(1.0, retried=False) if at_once else Effort(repeatable=True)
-        try:
-            found: dict[str, Any] = await self.call(
-                "POST", "/internal/sessions/resolve", self.WHO, {"token": token}, effort
-            )
-        except Problem as problem:
-            if problem.code == "unknown_session":
-                return None
-            raise
-        return found
+        return await self._session_of(token, "resolve", effort)
+
+    async def note_write(self, token: str) -> dict[str, Any] | None:
+        """Have it noted that the guest is about to write something; None where the session has ended."""
+        return await self._session_of(token, "wrote", Effort(repeatable=True))
 
     async def log_out(self, token: str | None) -> dict[str, Any]:
         """End the session of the token, if it opens one; `{token, session}` of a fresh guest."""
         found: dict[str, Any] = await self.call("POST", "/internal/sessions/logout", self.WHO, {"token": token})
         return found
 
-    async def sign_in_with_google(self, credential: str) -> dict[str, Any]:
+    async def verify_google(self, credential: str) -> dict[str, Any]:
+        """`{owner, user}` of a Google ID token. Raises Problem 401, 503."""
         found: dict[str, Any] = await self.call("POST", "/internal/google", self.WHO, {"credential": credential})
+        return found
+
+    async def sign_in(self, user: str, token: str | None, user_agent: str) -> dict[str, Any]:
+        """End the session of the token, if it opens one; `{token, session}` of a new one of the user."""
+        body = {"token": token, "user_agent": user_agent}
+        found: dict[str, Any] = await self.call("POST", "/internal/sessions/sign-in", _system(user), body)
+        return found
+
+    async def claim_guests(self, most: int) -> list[str]:
+        """Guests that have not come back for so long that they are to be erased; none of them can come back now."""
+        found = await self.call("POST", "/internal/guests/claim", self.WHO, {"limit": most})
+        return list(found["owners"])
+
+    async def erase(self, owner: str) -> None:
+        """Forget the owner and all its sessions. Repeating it does no harm."""
+        await self.call("POST", "/internal/erasure", _system(owner), effort=LONG_ONCE_OR_TWICE)
+
+    async def _session_of(self, token: str, path: str, effort: Effort) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = await self.call(
+                "POST", f"/internal/sessions/{path}", self.WHO, {"token": token}, effort
+            )
+        except Problem as problem:
+            if problem.code == "unknown_session":
+                return None
+            raise
         return found
 
 
@@ -61,7 +87,7 @@ class Keeper(Peer):
     @asynccontextmanager
     async def hand_out(self, owner: str, passphrase: SecretStr | None = None) -> AsyncIterator[AsyncIterator[bytes]]:
         """The owner's part as JSON values, one a line, of one moment; with a passphrase, what it seals comes first."""
-        who = Caller(owner, Scope.SYSTEM)
+        who = _system(owner)
         method, headers, data = "GET", {}, None
         if passphrase is not None:
             method, headers = "POST", {"Content-Type": "application/json"}
@@ -80,7 +106,7 @@ class Keeper(Peer):
         headers = {"Content-Type": "application/x-ndjson"}
         if passphrase is not None:
             headers[PASSPHRASE_HEADER] = quote(passphrase.get_secret_value(), safe="")
-        who = Caller(operation.owner, Scope.SYSTEM)
+        who = _system(operation.owner)
         async with self.ask("PUT", path, who, headers=headers, data=lines, effort=LONG) as response:
             answer: dict[str, Any] = await self.read_answer(response)
             return answer
@@ -93,8 +119,19 @@ class Keeper(Peer):
     async def abort(self, operation: Operation) -> None:
         await self._tell(operation, "abort")
 
+    async def adopt(self, operation: Operation) -> dict[str, Any]:
+        """Make what the operation's owner, a guest, has its target's; asking again gives the same answer."""
+        who = Caller(operation.target or "", Scope.SYSTEM, guest=operation.owner)
+        path = f"/internal/adoptions/{quote(operation.id, safe='')}"
+        answer: dict[str, Any] = await self.call("POST", path, who, effort=LONG_ONCE_OR_TWICE)
+        return answer
+
+    async def erase(self, owner: str) -> None:
+        """Forget all that the owner has. Repeating it does no harm."""
+        await self.call("POST", "/internal/erasure", _system(owner), effort=LONG_ONCE_OR_TWICE)
+
     async def _tell(self, operation: Operation, end: str) -> Any:
-        who = Caller(operation.owner, Scope.SYSTEM)
+        who = _system(operation.owner)
         path = f"{_restore_path(operation)}/{end}"
         return await self.call("POST", path, who, effort=LONG_ONCE_OR_TWICE)
 
@@ -132,12 +169,26 @@ class Services:
         found = await asyncio.gather(*(peer.is_ready() for peer in self.all()))
         return {peer.name: ready for peer, ready in zip(self.all(), found, strict=True)}
 
+    def keepers(self) -> tuple[Keeper, ...]:
+        """Always in this order: settings are small, so they are in place first."""
+        return (self.settings, self.runs, self.vault)
+
+    async def refuse_absent(self) -> None:
+        """Raises Problem 503 for a keeper that is not ready: better now than half way through what needs all."""
+        ready = await asyncio.gather(*(keeper.is_ready() for keeper in self.keepers()))
+        for keeper in compress(self.keepers(), map(not_, ready)):
+            raise keeper.unreachable()
+
     def keeper(self, name: str) -> Keeper:
         return {"settings": self.settings, "runs": self.runs, "vault": self.vault}[name]
 
     def taking_part(self, operation: Operation) -> list[Keeper]:
-        """Who was asked to stage something, always in this order: settings are small, so they are in place first."""
-        return [keeper for keeper in (self.settings, self.runs, self.vault) if keeper.name in operation.participants]
+        """Who was asked to stage something."""
+        return [keeper for keeper in self.keepers() if keeper.name in operation.participants]
+
+
+def _system(owner: str) -> Caller:
+    return Caller(owner, Scope.SYSTEM)
 
 
 def _restore_path(operation: Operation) -> str:

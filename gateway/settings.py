@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     max_body_bytes: PositiveInt = 32 << 20
     restore_max_bytes: PositiveInt = 1 << 30
     lease_seconds: PositiveFloat = LEASE_SECONDS
+    sweep_seconds: PositiveFloat = 3600.0
 
     @property
     def database(self) -> Path:

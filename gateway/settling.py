@@ -9,9 +9,10 @@ import structlog
 from chassis import tracing
 from chassis.problems import Problem, unavailable
 from gateway import outcomes
-from gateway.journal import Journal, lapsed
-from gateway.operations import Kind, Operation, Stage
+from gateway.journal import Journal
+from gateway.operations import OF_OWNERS, Kind, Operation, Stage
 from gateway.outcomes import Answers
+from gateway.refusals import lapsed
 from gateway.services import Services
 
 log = structlog.get_logger()
@@ -46,19 +47,21 @@ async def complete(operation: Operation, services: Services, journal: Journal) -
         if isinstance(error, Lost):
             raise
         log.warning("commit_waits", operation=operation.id, reason=str(error))
-        raise completing(error) from error
+        raise completing(error, operation.kind if operation.kind in OF_OWNERS else Kind.RESTORE) from error
 
 
-def completing(error: Exception) -> Problem:
+def completing(error: Exception, kind: str = Kind.RESTORE) -> Problem:
     """503: nothing is left to do but wait, for the service that `error` names if it names one."""
     missing = {"service": error.extra["service"]} if isinstance(error, Problem) and "service" in error.extra else {}
     when = f" once the {missing['service']} service answers" if missing else ""
     detail = f"This is decided and will be completed by itself{when}; there is no need to repeat it."
-    return unavailable("restore_completing", detail, **missing)
+    return unavailable(f"{kind}_completing", detail, **missing)
 
 
 async def finish(operation: Operation, services: Services, journal: Journal) -> dict[str, Any]:
     """Raises Lost, once that stands in the journal."""
+    if operation.kind in OF_OWNERS:
+        return await finish_for_owner(operation, services, journal)
     try:
         answers = await commit(operation, services)
     except Lost as lost:
@@ -69,6 +72,31 @@ async def finish(operation: Operation, services: Services, journal: Journal) -> 
     outcome = await with_settings(tell(operation, answers), operation.owner, services)
     await journal.move(operation, Stage.DONE, outcomes.without_content(outcome))
     return outcome
+
+
+async def finish_for_owner(operation: Operation, services: Services, journal: Journal) -> dict[str, Any]:
+    """Have a guest's things taken over, or an owner's erased, everywhere; repeating it does no harm."""
+    adopts = operation.kind is Kind.ADOPTION
+    outcome = await (adopt_everywhere if adopts else erase_everywhere)(operation, services)
+    if operation.repeats is None and operation.kind is not Kind.SWEEP:
+        await journal.end_and_repeat(operation, outcome)
+    else:
+        await journal.move(operation, Stage.DONE, outcome)
+    if not adopts:
+        await journal.forget(operation.owner, but=operation.id if operation.kind is Kind.DELETION else None)
+    return outcome
+
+
+async def adopt_everywhere(operation: Operation, services: Services) -> dict[str, Any]:
+    return outcomes.adopted({keeper.name: await keeper.adopt(operation) for keeper in services.keepers()})
+
+
+async def erase_everywhere(operation: Operation, services: Services) -> dict[str, Any]:
+    """The sessions first: who has none can write nothing more."""
+    await services.auth.erase(operation.owner)
+    for keeper in services.keepers():
+        await keeper.erase(operation.owner)
+    return {"deleted": True}
 
 
 async def commit(operation: Operation, services: Services) -> Answers:

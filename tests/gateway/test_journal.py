@@ -95,7 +95,7 @@ async def test_nobody_joins_an_operation_that_was_given_up(database: Database) -
 async def test_an_operation_of_a_kind_that_only_a_newer_release_knows_is_left_to_it(database: Database) -> None:
     journal = Journal(database)
     await journal.begin("guest:a", Kind.RESTORE, "merge")
-    await database.write(lambda tx: tx.execute("UPDATE operations SET kind = 'adoption'"))
+    await database.write(lambda tx: tx.execute("UPDATE operations SET kind = 'of tomorrow'"))
     await let_leases_lapse(database)
     assert await journal.take_lapsed() is None
 

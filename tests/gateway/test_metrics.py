@@ -76,10 +76,13 @@ async def test_the_age_is_that_of_the_oldest_and_nothing_where_all_are_at_their_
 async def test_kinds_and_stages_of_a_newer_release_share_one_label(database: Database) -> None:
     journal = Journal(database)
     operation = await journal.begin("guest:a", Kind.RESTORE, "merge")
-    await database.write(lambda tx: tx.execute("UPDATE operations SET kind = 'adoption' WHERE id = ?", (operation.id,)))
+    await database.write(
+        lambda tx: tx.execute("UPDATE operations SET kind = 'of tomorrow' WHERE id = ?", (operation.id,))
+    )
     assert await unfinished(database, "other", "other") == 1
     assert (
-        REGISTRY.get_sample_value("animatize_operations_unfinished", {"kind": "adoption", "stage": "staging"}) is None
+        REGISTRY.get_sample_value("animatize_operations_unfinished", {"kind": "of tomorrow", "stage": "staging"})
+        is None
     )
     await database.write(lambda tx: tx.execute("DELETE FROM operations"))
     assert await unfinished(database, "other", "other") == 0
