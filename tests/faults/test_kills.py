@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.guest import ALLOWED, guest
 from tests.faults.places import PLACES
-from tests.faults.plan import spread
+from tests.faults.plan import IN_CI, some, spread
 from tests.faults.plant import FIRST, PROCESSES, Plant
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -26,16 +26,15 @@ class Kill(NamedTuple):
         return f"{self.victim} {self.place} in {self.service}, {self.gateways} gateways"
 
 
-# With two gateways, those where it can make a difference: the one at work dies, or the service that it is asking.
-KILLS = [
-    kill
-    for kill in (Kill(*chosen) for chosen in product((1, 2), PLACES, PARTICIPANTS, PROCESSES))
-    if kill.gateways == 1 or kill.victim in (FIRST, f"{kill.service}_service")
-]
+# Those where it can make a difference, all of them: the gateway at work dies, or the service that it is asking; and
+# some of those in which one dies that only stands by.
+EVERY = [Kill(*chosen) for chosen in product((1, 2), PLACES, PARTICIPANTS, PROCESSES)]
+KILLS = [kill for kill in EVERY if kill.victim in (FIRST, f"{kill.service}_service")]
+BYSTANDERS = [kill for kill in EVERY if kill.gateways == 1 and kill not in KILLS]
 KILLS_AT_UNDO = [kill for kill in KILLS if kill.gateways == 2 and not PLACES[kill.place].aborts]
 
 
-@pytest.mark.parametrize("kill", spread(KILLS, 10), ids=str)
+@pytest.mark.parametrize("kill", [*spread(KILLS, 8), *some(BYSTANDERS, 16 if IN_CI else 2)], ids=str)
 async def test_a_restore_during_which_a_process_is_killed_happens_entirely_or_not_at_all(
     plant: Plant, kill: Kill
 ) -> None:
