@@ -71,10 +71,24 @@ def long_enough(value: SecretStr | None, info: ValidationInfo) -> SecretStr | No
     return value
 
 
+def _parse_secrets(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _all_long_enough(secrets: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
+    """What one of them makes is believed, so that a short one is as bad as a short current one."""
+    for secret in secrets:
+        long_enough(secret, info)
+    return secrets
+
+
 Listen = Annotated[Address, NoDecode, BeforeValidator(_parse_address)]
 Urls = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_urls)]
-# Declared after `env`, whose value decides whether a short or missing secret is an error.
+# Both declared after `env`, whose value decides whether a short or missing secret is an error.
 RootSecret = Annotated[SecretStr | None, Field(validate_default=True), AfterValidator(long_enough)]
+PreviousSecrets = Annotated[
+    tuple[SecretStr, ...], NoDecode, BeforeValidator(_parse_secrets), AfterValidator(_all_long_enough)
+]
 
 
 def local_address(offset: int) -> Callable[[dict[str, Any]], Address]:

@@ -3,45 +3,29 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, PositiveInt, SecretStr, ValidationInfo
-from pydantic_settings import BaseSettings, NoDecode
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings
 
 from chassis.settings import (
     CONFIG,
     Environment,
     Listen,
     Port,
+    PreviousSecrets,
     RootSecret,
     Urls,
     database_file,
     gateway_address,
     local_url,
-    long_enough,
 )
 
 LEASE_SECONDS = 10.0
-
-
-def _parse_secrets(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def _all_long_enough(secrets: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
-    """A token signed by one of them is believed, so that a short one is as bad as a short current one."""
-    for secret in secrets:
-        long_enough(secret, info)
-    return secrets
 
 
 def _web_address(value: str) -> str:
     if not value.startswith(("http://", "https://")):
         raise ValueError("write it with its scheme, for example https://console.example.org")
     return value
-
-
-PreviousSecrets = Annotated[
-    tuple[SecretStr, ...], NoDecode, BeforeValidator(_parse_secrets), AfterValidator(_all_long_enough)
-]
 
 
 class Settings(BaseSettings):

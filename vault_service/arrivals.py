@@ -19,8 +19,9 @@ from chassis.uploads import Item
 from vault_service import catalogue
 from vault_service.metrics import FAILURES, Reason
 from vault_service.models import NewKey
+from vault_service.ring import KeyRing
 from vault_service.routes import STORE
-from vault_service.sealing import KeyEncryptionKey, Sealed, seal
+from vault_service.sealing import Sealed
 from vault_service.travelling import open_all
 from vault_service.turns import in_turn
 
@@ -69,20 +70,20 @@ async def _open(request: web.Request, item: Item) -> list[Item]:
             item.position,
             item.pointer + pointer("providers", index),
             item.kind,
-            _judged(store.key, caller(request).owner, provider, api_key),
+            _judged(store.ring, caller(request).owner, provider, api_key),
         )
         for index, (provider, api_key) in enumerate(keys.items())
     ]
 
 
-def _judged(key: KeyEncryptionKey, owner: str, provider: str, api_key: SecretStr) -> Ready | Unfit:
+def _judged(ring: KeyRing, owner: str, provider: str, api_key: SecretStr) -> Ready | Unfit:
     if provider not in catalogue.SUPPORTED:
         return Unfit(f"Keys can be kept for these providers: {', '.join(catalogue.SUPPORTED)}.")
     try:
         fit = NewKey(api_key=api_key).api_key
     except ValidationError as error:
         return Unfit(f"This key cannot be kept: {field_errors(error)[0]['message']}.")
-    return Ready(provider, seal(key, owner, provider, fit))
+    return Ready(provider, ring.seal(owner, provider, fit))
 
 
 def read_passphrase(request: web.Request) -> SecretStr:

@@ -12,7 +12,7 @@ from chassis.parts import Mode, Outcome, Refusal, Restore, Undone
 from chassis.uploads import Item
 from vault_service import staged
 from vault_service.arrivals import Ready, Unfit
-from vault_service.sealing import KeyEncryptionKey
+from vault_service.ring import KeyRing
 from vault_service.store import live_rows, opened, refuse_if_locked
 
 API_KEYS: Final = "api_keys"
@@ -38,10 +38,10 @@ class Change:
 
 
 class KeysPart:
-    """The service's `chassis.parts.Part`. `key` gives the key-encryption key, which is known once the app runs."""
+    """The service's `chassis.parts.Part`. `ring` gives the key-encryption keys, which are known once the app runs."""
 
-    def __init__(self, key: Callable[[], KeyEncryptionKey]) -> None:
-        self._key = key
+    def __init__(self, ring: Callable[[], KeyRing]) -> None:
+        self._ring = ring
 
     def stage(self, tx: sqlite3.Connection, restore: Restore, items: Sequence[Item]) -> list[Refusal]:
         if restore.mode is Mode.UNDO:  # takes back, and puts nothing in
@@ -52,7 +52,7 @@ class KeysPart:
         """What `apply` would do. Raises Problem 503 where the vault is locked: it is not to be emptied unseen."""
         change = self._work_out(tx, restore)
         if change.touched:
-            refuse_if_locked(tx, self._key())
+            refuse_if_locked(tx, self._ring())
         return change.outcome
 
     def apply(self, tx: sqlite3.Connection, restore: Restore) -> Outcome:
@@ -69,7 +69,7 @@ class KeysPart:
     def plan_undo(self, tx: sqlite3.Connection, undo: Restore) -> Undone:
         """What `undo` would do. Raises Problem 503 where the vault is locked."""
         if staged.count_kept(tx, undo):
-            refuse_if_locked(tx, self._key())
+            refuse_if_locked(tx, self._ring())
         return _count_undone(tx, undo)
 
     def undo(self, tx: sqlite3.Connection, undo: Restore) -> Undone:
@@ -94,8 +94,8 @@ class KeysPart:
 
     def _same(self, one: sqlite3.Row, other: sqlite3.Row) -> bool:
         """Whether two sealed keys are the same key. One that cannot be read is no other's equal."""
-        api_key = opened(self._key(), one)
-        return api_key is not None and api_key == opened(self._key(), other)
+        api_key = opened(self._ring(), one)
+        return api_key is not None and api_key == opened(self._ring(), other)
 
 
 def _stage(tx: sqlite3.Connection, restore: Restore, item: Item) -> Refusal | None:

@@ -2,6 +2,8 @@
 
 Each provider key is sealed under a random data key of its own, which is wrapped under the key-encryption key. Both
 boxes are XChaCha20-Poly1305 and bound to owner, provider and key id: a row moved to another place does not open.
+When the key-encryption key changes only the data key is wrapped anew; the box around it then also carries the key id
+that the provider key stays bound to, wherever the row is copied.
 """
 
 import secrets
@@ -21,6 +23,7 @@ SALT_BYTES: Final = argon2id.SALTBYTES
 ARGON2_MEMORY_BYTES: Final = 19 << 20  # OWASP password storage cheat sheet: Argon2id, 19 MiB, 2 passes
 ARGON2_PASSES: Final = 2
 FINGERPRINT_BYTES: Final = 8
+WRAPPED_BYTES: Final = NONCE_BYTES + KEY_BYTES + TAG_BYTES  # of a data key that was never wrapped anew
 
 
 class Unreadable(Exception):
@@ -64,11 +67,28 @@ def seal(key: KeyEncryptionKey, owner: str, provider: str, api_key: SecretStr) -
 
 
 def unseal(key: KeyEncryptionKey, owner: str, provider: str, sealed: Sealed) -> SecretStr:
-    """The provider key. Raises Unreadable unless it was sealed by `key` for this owner and provider."""
+    """The provider key. Raises Unreadable unless `key` sealed it, or wrapped it anew, for this owner and provider."""
+    data_key, bound_to = _unwrap(key, owner, provider, sealed)
+    return SecretStr(_open(sealed.ciphertext, data_key, _binding("provider key", owner, provider, bound_to)).decode())
+
+
+def rewrap(key: KeyEncryptionKey, to: KeyEncryptionKey, owner: str, provider: str, sealed: Sealed) -> Sealed:
+    """The same ciphertext with its data key wrapped under `to`. The provider key stays sealed. Raises Unreadable."""
+    data_key, bound_to = _unwrap(key, owner, provider, sealed)
+    if bound_to == to.id:  # back under the key that it was sealed with
+        text, label = data_key, "data key"
+    else:
+        text, label = data_key + bound_to.encode(), "rewrapped data key"
+    return Sealed(to.id, _close(text, to.secret, _binding(label, owner, provider, to.id)), sealed.ciphertext)
+
+
+def _unwrap(key: KeyEncryptionKey, owner: str, provider: str, sealed: Sealed) -> tuple[bytes, str]:
+    """The data key, and the id of the key-encryption key that the ciphertext is bound to."""
     if sealed.key_id != key.id:
         raise Unreadable("sealed under another key")
-    data_key = _open(sealed.wrapped_key, key.secret, _binding("data key", owner, provider, key.id))
-    return SecretStr(_open(sealed.ciphertext, data_key, _binding("provider key", owner, provider, key.id)).decode())
+    label = "data key" if len(sealed.wrapped_key) == WRAPPED_BYTES else "rewrapped data key"
+    text = _open(sealed.wrapped_key, key.secret, _binding(label, owner, provider, key.id))
+    return text[:KEY_BYTES], text[KEY_BYTES:].decode() or key.id
 
 
 def _close(text: bytes, key: bytes, binding: bytes) -> bytes:

@@ -10,6 +10,7 @@ from chassis.settings import (
     Environment,
     Listen,
     Port,
+    PreviousSecrets,
     RootSecret,
     Urls,
     database_file,
@@ -26,6 +27,7 @@ class Settings(BaseSettings):
 
     env: Environment = "development"
     secret_key: RootSecret = None
+    secret_key_previous: PreviousSecrets = ()
     host: str = "127.0.0.1"
     port: Port = 8000
     listen: Listen = Field(default_factory=local_address(4))

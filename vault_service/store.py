@@ -2,25 +2,21 @@
 audited, and so is each key that leaves in a backup.
 """
 
-import asyncio
-import secrets
 import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-import structlog
 from pydantic import SecretStr
 
 from chassis.database import Database
 from chassis.peers import Caller
 from chassis.problems import Problem, unavailable
 from vault_service.disclosure import ProfileKey, effective
-from vault_service.metrics import FAILURES, LOCKED, Reason
+from vault_service.metrics import FAILURES, Reason
 from vault_service.models import Source
-from vault_service.sealing import SALT_BYTES, KeyEncryptionKey, Sealed, Unreadable, derive_key, seal, unseal
-
-log = structlog.get_logger()
+from vault_service.ring import KeyRing
+from vault_service.sealing import Sealed, Unreadable
 
 LOCKED_RETRY_SECONDS = 60  # a wrong secret is put right by a person
 
@@ -44,10 +40,10 @@ class Reading:
 
 
 class Store:
-    """The open vault. Made by `unlock`."""
+    """The open vault. Made by `unlocking.unlock`."""
 
-    def __init__(self, database: Database, key: KeyEncryptionKey) -> None:
-        self._database, self.key = database, key
+    def __init__(self, database: Database, ring: KeyRing) -> None:
+        self._database, self.ring = database, ring
 
     async def profile_keys(self, owner: str) -> dict[str, ProfileKey]:
         """The owner's stored keys by provider, unreadable ones included."""
@@ -61,7 +57,7 @@ class Store:
         """
 
         def take(tx: sqlite3.Connection) -> dict[str, ProfileKey]:
-            refuse_if_locked(tx, self.key)
+            refuse_if_locked(tx, self.ring)
             found = {provider: self._profile_key(row) for provider, row in live_rows(tx, caller.owner).items()}
             for provider, profile_key in found.items():
                 if profile_key.api_key is not None:
@@ -75,12 +71,12 @@ class Store:
 
         The key that is there already is not written again, and keeps its time.
         """
-        sealed = seal(self.key, owner, provider, api_key)
+        sealed = self.ring.seal(owner, provider, api_key)
 
         def keep(tx: sqlite3.Connection) -> str:
-            refuse_if_locked(tx, self.key)
+            refuse_if_locked(tx, self.ring)
             there = live_rows(tx, owner).get(provider)
-            if there is not None and opened(self.key, there) == api_key:
+            if there is not None and opened(self.ring, there) == api_key:
                 return str(there["updated_at"])
             time = now()
             tx.execute(
@@ -98,7 +94,7 @@ class Store:
         """Whether there was one. Raises Problem 503 where locked: the right secret could still open it."""
 
         def delete(tx: sqlite3.Connection) -> bool:
-            refuse_if_locked(tx, self.key)
+            refuse_if_locked(tx, self.ring)
             return tx.execute("DELETE FROM api_keys WHERE owner = ? AND provider = ?", (owner, provider)).rowcount > 0
 
         return await self._database.write(delete)
@@ -116,7 +112,7 @@ class Store:
 
     async def refuse_if_locked(self) -> None:
         """Raises Problem 503 where the vault was made with another secret than this process has."""
-        await self._database.read(lambda tx: refuse_if_locked(tx, self.key))
+        await self._database.read(lambda tx: refuse_if_locked(tx, self.ring))
 
     def _reading(self, tx: sqlite3.Connection, owner: str, provider: str, environment: SecretStr | None) -> Reading:
         row = live_rows(tx, owner).get(provider)
@@ -124,29 +120,10 @@ class Store:
             return Reading(Outcome.SERVED, found)
         if row is None:
             return Reading(Outcome.ABSENT)
-        return Reading(Outcome.LOCKED if _locked(tx, self.key) else Outcome.UNREADABLE)
+        return Reading(Outcome.LOCKED if is_locked(tx, self.ring) else Outcome.UNREADABLE)
 
     def _profile_key(self, row: sqlite3.Row) -> ProfileKey:
-        return ProfileKey(opened(self.key, row), row["updated_at"])
-
-
-async def unlock(database: Database, root: SecretStr) -> Store:
-    """Derive the key-encryption key and compare it with the one that the vault was made with.
-
-    Under another secret the vault serves all the same, every row as unreadable, and refuses writes.
-    """
-    salt = await database.write(_salt)
-    key = await asyncio.to_thread(derive_key, root, salt)  # off the event loop: it takes a while on purpose
-    made_with = await database.write(lambda tx: _fingerprint(tx, key.id))
-    LOCKED.set(made_with != key.id)
-    if made_with != key.id:
-        log.error(
-            "vault_locked",
-            vault_fingerprint=made_with,
-            secret_fingerprint=key.id,
-            advice="start with the secret that this vault was made with; until then its keys are kept but not readable",
-        )
-    return Store(database, key)
+        return ProfileKey(opened(self.ring, row), row["updated_at"])
 
 
 def live_rows(tx: sqlite3.Connection, owner: str) -> dict[str, sqlite3.Row]:
@@ -154,19 +131,19 @@ def live_rows(tx: sqlite3.Connection, owner: str) -> dict[str, sqlite3.Row]:
     return {row["provider"]: row for row in tx.execute("SELECT * FROM api_keys WHERE owner = ?", (owner,))}
 
 
-def opened(key: KeyEncryptionKey, row: sqlite3.Row) -> SecretStr | None:
+def opened(ring: KeyRing, row: sqlite3.Row) -> SecretStr | None:
     """The provider key of a row, be it live, staged or kept for an undo; None where it cannot be read."""
     try:
         sealed = Sealed(row["key_id"], row["wrapped_key"], row["ciphertext"])
-        return unseal(key, row["owner"], row["provider"], sealed)
+        return ring.unseal(row["owner"], row["provider"], sealed)
     except Unreadable:
-        FAILURES[Reason.UNREADABLE_KEY if row["key_id"] == key.id else Reason.FOREIGN_KEY].inc()
+        FAILURES[Reason.UNREADABLE_KEY if row["key_id"] in ring else Reason.FOREIGN_KEY].inc()
         return None
 
 
-def refuse_if_locked(tx: sqlite3.Connection, key: KeyEncryptionKey) -> None:
-    """Raises Problem 503 where the vault was made with another key-encryption key."""
-    if _locked(tx, key):
+def refuse_if_locked(tx: sqlite3.Connection, ring: KeyRing) -> None:
+    """Raises Problem 503 where the vault was made with another secret than those of the ring."""
+    if is_locked(tx, ring):
         raise locked()
 
 
@@ -180,8 +157,9 @@ def locked() -> Problem:
     )
 
 
-def _locked(tx: sqlite3.Connection, key: KeyEncryptionKey) -> bool:
-    return bool(tx.execute("SELECT fingerprint FROM vault").fetchone()["fingerprint"] != key.id)
+def is_locked(tx: sqlite3.Connection, ring: KeyRing) -> bool:
+    """Whether the vault was made with a secret that is none of the ring's."""
+    return bool(tx.execute("SELECT fingerprint FROM vault").fetchone()["fingerprint"] not in ring)
 
 
 def _audit(tx: sqlite3.Connection, caller: Caller, provider: str, source: Source | None, outcome: Outcome) -> None:
@@ -189,20 +167,6 @@ def _audit(tx: sqlite3.Connection, caller: Caller, provider: str, source: Source
         "INSERT INTO key_reads (read_at, owner, session, provider, source, outcome) VALUES (?, ?, ?, ?, ?, ?)",
         (now(), caller.owner, caller.session, provider, source, outcome),
     )
-
-
-def _salt(tx: sqlite3.Connection) -> bytes:
-    tx.execute(
-        "INSERT INTO vault (only_row, salt, created_at) VALUES (1, ?, ?) ON CONFLICT DO NOTHING",
-        (secrets.token_bytes(SALT_BYTES), now()),
-    )
-    return bytes(tx.execute("SELECT salt FROM vault").fetchone()["salt"])
-
-
-def _fingerprint(tx: sqlite3.Connection, own: str) -> str:
-    """The fingerprint of the vault: our own where none was noted yet."""
-    tx.execute("UPDATE vault SET fingerprint = ? WHERE fingerprint IS NULL", (own,))
-    return str(tx.execute("SELECT fingerprint FROM vault").fetchone()["fingerprint"])
 
 
 def now() -> str:

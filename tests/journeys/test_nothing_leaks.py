@@ -33,7 +33,7 @@ from vault_service.sealing import derive_key
 
 PROCESSES = ("gateway", "auth_service", "settings_service", "runs_service", "vault_service")
 NEVER_SUCCEEDS = {("POST", "/api/auth/google")}  # not configured here
-OUTSIDE_REQUESTS = {"vault_locked", "recovery_waits", "started", "ending"}
+OUTSIDE_REQUESTS = {"vault_locked", "vault_unlocked", "recovery_waits", "started", "ending"}
 
 
 class Page:

@@ -1,6 +1,6 @@
 """The real vault over a real file, asked as the gateway would ask it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from vault_service.settings import Settings
 
 ROOT = "the root secret of these tests, long enough"
 FOREIGN_ROOT = "the root secret of another server, long enough"
+NEW_ROOT = "the root secret after a rotation, long enough"
+
 
 Start = Callable[..., Awaitable[Asker]]
 
@@ -28,13 +30,14 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def start(tmp_path: Path, gateway_url: str, signer: Signer) -> AsyncIterator[Start]:
-    """Starts a vault over the test's one file: `await start()`, `await start(root=FOREIGN_ROOT, VEO_API_KEY="…")`."""
+    """Starts a vault over the test's one file: `await start(NEW_ROOT, previous=[ROOT], VEO_API_KEY="…")`."""
     async with AsyncExitStack() as stack:
 
-        async def started(root: str = ROOT, **environment: Any) -> Asker:
+        async def started(root: str = ROOT, *, previous: Sequence[str] = (), **environment: Any) -> Asker:
             secrets = {name: SecretStr(key) for name, key in environment.items()}
             settings = Settings(
                 secret_key=SecretStr(root),
+                secret_key_previous=tuple(map(SecretStr, previous)),
                 gateway_url=(gateway_url,),
                 web_db_path=tmp_path / "data" / "animatize_web.db",
                 **secrets,  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from tests.vault_service.test_store import audit
 from vault_service.app import create_app
 from vault_service.sealing import KeyEncryptionKey, derive_key
 from vault_service.settings import Settings
-from vault_service.store import unlock
+from vault_service.unlocking import unlock
 
 
 def select(file: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -138,7 +138,7 @@ async def test_the_key_is_derived_off_the_event_loop(tmp_path: Path, monkeypatch
         threads.append(threading.current_thread())
         return derive_key(root, salt)
 
-    monkeypatch.setattr("vault_service.store.derive_key", derive)
+    monkeypatch.setattr("vault_service.ring.derive_key", derive)
     async with opened(tmp_path / "vault.db", "vault_service") as database:
         await unlock(database, SecretStr(ROOT))
     assert len(threads) == 1

@@ -14,7 +14,16 @@ def keys(settings: Settings) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SECRET_KEY", "SECRET_KEY_FILE", "ENV", "PORT", "LISTEN", "WEB_DB_PATH"):
+    for name in (
+        "SECRET_KEY",
+        "SECRET_KEY_FILE",
+        "SECRET_KEY_PREVIOUS",
+        "SECRET_KEY_PREVIOUS_FILE",
+        "ENV",
+        "PORT",
+        "LISTEN",
+        "WEB_DB_PATH",
+    ):
         monkeypatch.delenv(f"ANIMATIZE_{name}", raising=False)
 
 
@@ -69,8 +78,32 @@ def test_production_does_not_start_without_a_long_secret(monkeypatch: pytest.Mon
     assert load(Settings).env == "production"
 
 
+def test_previous_secrets_come_comma_separated_or_out_of_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert load(Settings).secret_key_previous == ()
+    (tmp_path / "previous").write_text("one-of-a-file, other-of-a-file\n")
+    monkeypatch.setenv("ANIMATIZE_SECRET_KEY_PREVIOUS_FILE", str(tmp_path / "previous"))
+    assert [each.get_secret_value() for each in load(Settings).secret_key_previous] == [
+        "one-of-a-file",
+        "other-of-a-file",
+    ]
+    monkeypatch.setenv("ANIMATIZE_SECRET_KEY_PREVIOUS", "one, other,")
+    assert [each.get_secret_value() for each in load(Settings).secret_key_previous] == ["one", "other"]
+
+
+def test_a_short_previous_secret_is_refused_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANIMATIZE_ENV", "production")
+    monkeypatch.setenv("ANIMATIZE_SECRET_KEY", "x" * 32)
+    monkeypatch.setenv("ANIMATIZE_SECRET_KEY_PREVIOUS", f"{'y' * 32},short-one")
+    with pytest.raises(SystemExit, match="ANIMATIZE_SECRET_KEY_PREVIOUS") as refused:
+        load(Settings)
+    assert "short-one" not in str(refused.value)
+
+
 def test_no_repr_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANIMATIZE_SECRET_KEY", "root-secret-root-secret-root-secret")
+    monkeypatch.setenv("ANIMATIZE_SECRET_KEY_PREVIOUS", "older-root-secret")
     monkeypatch.setenv("FLUX_API_KEY", "flux-key-0123456789")
     settings = load(Settings)
     shown = repr(settings) + str(settings) + repr(settings.environment_keys) + str(settings.model_dump())
