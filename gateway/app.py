@@ -13,12 +13,15 @@ from chassis.peers import Signer
 from chassis.problems import unavailable
 from chassis.secrets import root_secret
 from chassis.serving import Lifespan
+from gateway.addresses import TRUSTED_PROXIES
 from gateway.cross_site import PUBLIC_URL, cross_site_refused
 from gateway.erasure import sweep_for_ever
 from gateway.forwarding import SERVICES
+from gateway.headers import protecting
 from gateway.idempotency import fingerprint_keys
 from gateway.identity import IDENTITY, Audience, Identity, cookie_setter, identified
 from gateway.journal import Journal
+from gateway.limiting import NEW_GUESTS, SIGN_INS, Limit
 from gateway.metrics import tell_unfinished
 from gateway.routes import FINGERPRINT_KEYS, JOURNAL, RESTORE_LIMIT, ROUTES, SIGNER
 from gateway.sending import connections
@@ -38,12 +41,16 @@ def create_app(settings: Settings) -> web.Application:
     serving.add_routes(app, ROUTES, Audience)
     serving.add_health(app, _all_ready)
     app[PUBLIC_URL] = settings.public_url or settings.listen.url
+    app[TRUSTED_PROXIES] = settings.trusted_proxies
+    app[NEW_GUESTS] = Limit(settings.new_guests_per_minute, "new guests")
+    app[SIGN_INS] = Limit(settings.sign_ins_per_minute, "attempts to sign in")
     app[RESTORE_LIMIT] = settings.restore_max_bytes
     secret = root_secret(settings.secret_key, settings.database.parent)
     app[SIGNER] = Signer(secret, settings.secret_key_previous)
     app[FINGERPRINT_KEYS] = fingerprint_keys(secret, settings.secret_key_previous)
     app.on_response_prepare.append(cookie_setter(secure=settings.cookie_secure))
-    app.on_response_prepare.append(_keep_private)
+    google = settings.google_client_id is not None
+    app.on_response_prepare.append(protecting(production=settings.env == "production", google=google))
     app.cleanup_ctx.extend([_peers(settings), _journal(settings)])
     return app
 
@@ -86,10 +93,3 @@ async def _all_ready(app: web.Application) -> None:
     missing = [name for name, ready in (await app[SERVICES].ready()).items() if not ready]
     if missing:
         raise unavailable("not_ready", f"Not ready: {', '.join(missing)}.", unavailable=missing)
-
-
-async def _keep_private(request: web.Request, response: web.StreamResponse) -> None:
-    """Personal answers are kept by no cache, and nothing is taken for a type that it is not."""
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    if request.path.startswith("/api/"):
-        response.headers.setdefault("Cache-Control", "no-store")

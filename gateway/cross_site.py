@@ -4,12 +4,12 @@ Fetch metadata first, `Origin` where a browser sends none, as the OWASP cheat sh
 prevention orders them. A request with neither header comes from no browser.
 """
 
-from urllib.parse import urlsplit
-
 from aiohttp import web
+from yarl import URL
 
 from chassis.problems import Problem
 from chassis.serving import Handler
+from gateway.addresses import host_of
 from gateway.sending import SAFE_METHODS
 
 PUBLIC_URL: web.AppKey[str] = web.AppKey("public_url", str)
@@ -25,7 +25,20 @@ async def cross_site_refused(request: web.Request, handler: Handler) -> web.Stre
 def is_cross_site(request: web.Request, public_url: str) -> bool:
     if (fetch_site := request.headers.get("Sec-Fetch-Site")) is not None:
         return fetch_site not in ("same-origin", "none")
-    if (origin := request.headers.get("Origin")) is None:
+    origin = request.headers.get("Origin")
+    return origin is not None and not _is_own(origin, host_of(request), public_url)
+
+
+def _is_own(origin: str, host: str, public_url: str) -> bool:
+    """Whether the origin (RFC 6454: scheme, host and port, no more) is one of ours."""
+    try:
+        page = URL(origin)
+        ours = (URL.build(scheme=page.scheme, authority=host), URL(public_url))
+        return page.origin() == page and page.scheme in ("http", "https") and _place(page) in map(_place, ours)
+    except ValueError:  # `null`, or nothing that could be a host
         return False
-    host = urlsplit(origin).netloc
-    return not host or host not in (request.host, urlsplit(public_url).netloc)
+
+
+def _place(url: URL) -> tuple[str | None, int | None]:
+    """Host and port, however they are written; where there is no port, the usual one of the scheme."""
+    return url.host, url.port

@@ -14,6 +14,7 @@ from cachetools import TTLCache
 from chassis.peers import Caller, Scope
 from chassis.problems import Problem
 from chassis.serving import HEALTH_PATHS, ROUTES, Handler
+from gateway.limiting import NEW_GUESTS
 from gateway.sending import SAFE_METHODS
 from gateway.services import Auth
 
@@ -71,6 +72,7 @@ class Identity:
             if not read:
                 detail = "This session has ended. Nothing was changed; load the page again, then repeat the change."
                 raise Problem(401, "session_ended", detail)
+        request.app[NEW_GUESTS].count(request)
         return self.admit(request, await self._auth.make_guest(user_agent(request), writes=not read))
 
     def admit(self, request: web.Request, made: dict[str, Any]) -> Session:
@@ -112,6 +114,11 @@ class Identity:
         session = _session(found)
         self._known[token] = (asked_at, replace(session, renewed=False))
         return session
+
+    async def is_user(self, token: str | None) -> bool:
+        """Whether the token is of somebody who is signed in."""
+        session = await self.resolve(token) if token is not None else None
+        return session is not None and session.owner.startswith("user:")
 
     def forget(self) -> None:
         """Ask anew for everyone: a session was ended through this very process."""

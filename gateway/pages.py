@@ -8,8 +8,7 @@ from aiohttp import web
 from chassis.messages import json_response
 from gateway import documentation
 from gateway.forwarding import SERVICES
-
-CONSOLE_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+from gateway.headers import PAGE
 
 
 async def describe_api(request: web.Request) -> web.Response:
@@ -34,8 +33,9 @@ async def show_style(_: web.Request) -> web.Response:
 
 
 def _page(body: bytes, content_type: str) -> web.Response:
-    headers = {"Content-Security-Policy": CONSOLE_POLICY, "Referrer-Policy": "same-origin"}
-    return web.Response(body=body, content_type=content_type, charset="utf-8", headers=headers)
+    response = web.Response(body=body, content_type=content_type, charset="utf-8")
+    response[PAGE] = True
+    return response
 
 
 @cache

@@ -18,6 +18,7 @@ from gateway.forwarding import SERVICES, end_sessions, to
 from gateway.idempotency import Fingerprint, requested_name
 from gateway.identity import FRESH_TOKEN, IDENTITY, SESSION, Audience, presented_token, user_agent
 from gateway.journal import Journal
+from gateway.limiting import NEW_GUESTS, SIGN_INS
 from gateway.models import (
     AccountDeleted,
     AccountDeletion,
@@ -128,7 +129,10 @@ async def undo_restore(request: web.Request) -> web.Response:
 
 async def log_out(request: web.Request) -> web.Response:
     """End this session; the answer carries the cookie of a fresh guest."""
-    made = await request.app[SERVICES].auth.log_out(presented_token(request))
+    token = presented_token(request)
+    if not await request.app[IDENTITY].is_user(token):  # who is signed in can always log out
+        request.app[NEW_GUESTS].count(request)
+    made = await request.app[SERVICES].auth.log_out(token)
     request.app[IDENTITY].forget()
     request.app[IDENTITY].admit(request, made)
     return json_response({"authenticated": False, "user": None})
@@ -136,6 +140,7 @@ async def log_out(request: web.Request) -> web.Response:
 
 async def sign_in_with_google(request: web.Request) -> web.Response:
     """Sign in with the ID token that Google Identity Services gave to the page."""
+    request.app[SIGN_INS].count(request)
     body = await read_json(request, GoogleCredential)
     if len(body.credential) > LONGEST_CREDENTIAL:
         raise Problem(413, "too_large", f"No credential of Google's is longer than {LONGEST_CREDENTIAL} characters.")

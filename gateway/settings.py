@@ -18,6 +18,7 @@ from chassis.settings import (
     gateway_address,
     local_url,
 )
+from gateway.addresses import Networks
 
 LEASE_SECONDS = 10.0
 
@@ -45,6 +46,10 @@ class Settings(BaseSettings):
     vault_url: Urls = Field(default_factory=local_url(4))
     public_url: Annotated[str, AfterValidator(_web_address)] | None = None
     cookie_secure: bool = Field(default_factory=lambda data: data.get("env") == "production")
+    trusted_proxies: Networks = ()
+    new_guests_per_minute: PositiveInt = 600
+    sign_ins_per_minute: PositiveInt = 120
+    google_client_id: str | None = Field(default=None, alias="GOOGLE_CLIENT_ID")
     max_body_bytes: PositiveInt = 32 << 20
     restore_max_bytes: PositiveInt = 1 << 30
     lease_seconds: PositiveFloat = LEASE_SECONDS
