@@ -73,7 +73,11 @@ class Identity:
                 detail = "This session has ended. Nothing was changed; load the page again, then repeat the change."
                 raise Problem(401, "session_ended", detail)
         request.app[NEW_GUESTS].count(request)
-        return self.admit(request, await self._auth.make_guest(user_agent(request), writes=not read))
+        made = await self._auth.make_guest(user_agent(request))
+        session = self.admit(request, made)
+        if not read and not session.wrote:
+            await self._auth.note_write(made["token"])
+        return session
 
     def admit(self, request: web.Request, made: dict[str, Any]) -> Session:
         """Have the answer to `request` carry the cookie of a session just made (`{token, session}`)."""

@@ -29,10 +29,9 @@ class Auth(Peer):
 
     WHO = Caller("system", Scope.SYSTEM)
 
-    async def make_guest(self, user_agent: str, *, writes: bool = False) -> dict[str, Any]:
-        """`{token, session}` of a new guest, who `writes` something right away."""
-        body = {"user_agent": user_agent} | ({"wrote": True} if writes else {})
-        found: dict[str, Any] = await self.call("POST", "/internal/sessions", self.WHO, body)
+    async def make_guest(self, user_agent: str) -> dict[str, Any]:
+        """`{token, session}` of a new guest."""
+        found: dict[str, Any] = await self.call("POST", "/internal/sessions", self.WHO, {"user_agent": user_agent})
         return found
 
     async def resolve(self, token: str, *, at_once: bool = False) -> dict[str, Any] | None:

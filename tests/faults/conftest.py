@@ -8,11 +8,18 @@ import pytest_asyncio
 from tests.faults import plan
 from tests.faults.guest import Guest, guest
 from tests.faults.plant import Plant, plant
+from tests.issuer import Issuer
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def issuer() -> AsyncIterator[Issuer]:
+    async with Issuer() as issuer:
+        yield issuer
 
 
 @pytest_asyncio.fixture(name="plant", scope="package", loop_scope="package")
-async def shared_plant(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Plant]:
-    async with plant(tmp_path_factory.mktemp("plant")) as shared:
+async def shared_plant(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> AsyncIterator[Plant]:
+    async with plant(tmp_path_factory.mktemp("plant"), **issuer.environment) as shared:
         yield shared
 
 

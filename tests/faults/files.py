@@ -56,12 +56,24 @@ def owner_of_run(data: Path, run_id: str) -> str:
     return str(owner)
 
 
+def rows_of_owner(data: Path, owner: str) -> dict[str, int]:
+    """`{file.table: rows}` of each table that has any of the owner."""
+    found: dict[str, int] = {}
+    for name in FILES:
+        with reading(data, name) as file:
+            for table in tables_of(file):
+                if "owner" in columns(file, table):
+                    [number] = file.execute(f"SELECT count(*) FROM {table} WHERE owner = ?", (owner,)).fetchone()
+                    found |= {f"{name}.{table}": number} if number else {}
+    return found
+
+
 def check_files(data: Path) -> None:
     """Nothing that is staged, nothing that nobody refers to, and no damage, in any file. Only at rest."""
     for name in FILES:
         with reading(data, name) as file:
             assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)], name
-            tables = [table for (table,) in file.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+            tables = tables_of(file)
             _check_nothing_staged(file, tables)
             for table, key in SHARED:
                 if table in tables:
@@ -88,11 +100,15 @@ def _check_nothing_staged(file: sqlite3.Connection, tables: list[str]) -> None:
 
 def _check_all_referred_to(file: sqlite3.Connection, tables: list[str], table: str, key: str) -> None:
     own = {"contents": "content_id", "images": "sha256"}[table]
-    holders = [each for each in tables if each != table and key in _columns(file, each)]
+    holders = [each for each in tables if each != table and key in columns(file, each)]
     assert holders
     held = " UNION ".join(f"SELECT {key} FROM {each} WHERE {key} IS NOT NULL" for each in holders)
     assert file.execute(f"SELECT count(*) FROM {table} WHERE {own} NOT IN ({held})").fetchone() == (0,), table
 
 
-def _columns(file: sqlite3.Connection, table: str) -> set[str]:
+def tables_of(file: sqlite3.Connection) -> list[str]:
+    return [table for (table,) in file.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+
+
+def columns(file: sqlite3.Connection, table: str) -> set[str]:
     return {column for _, column, *_ in file.execute(f"PRAGMA table_info({table})")}

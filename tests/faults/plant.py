@@ -10,7 +10,7 @@ from tests.faults.files import at_rest
 from tests.faults.passage import Passage, passage
 from tests.processes import Stack, answers
 
-PASSAGES: Final = ("settings", "runs", "vault")
+PASSAGES: Final = ("settings", "runs", "vault")  # those that take part in a restore
 FIRST, SECOND = "gateway", "gateway-2"
 PROCESSES: Final = (FIRST, "auth_service", "settings_service", "runs_service", "vault_service")
 LEASE_SECONDS: Final = 1.0
@@ -55,12 +55,12 @@ class Plant:
 
 
 @asynccontextmanager
-async def plant(folder: Path, *, log: Path | None = None) -> AsyncIterator[Plant]:
+async def plant(folder: Path, *, log: Path | None = None, **environment: str) -> AsyncIterator[Plant]:
     """`log` is where all processes write their lines, if not to a file of the folder."""
     async with AsyncExitStack() as opened:
-        passages = {name: await opened.enter_async_context(passage()) for name in PASSAGES}
+        passages = {name: await opened.enter_async_context(passage()) for name in (*PASSAGES, "auth")}
         urls = {f"ANIMATIZE_{name.upper()}_URL": each.url for name, each in passages.items()}
-        stack = Stack(folder, 2, ANIMATIZE_LEASE_SECONDS=str(LEASE_SECONDS), **urls)
+        stack = Stack(folder, 2, ANIMATIZE_LEASE_SECONDS=str(LEASE_SECONDS), **urls, **environment)
         stack.log = log or stack.log
         for name, each in passages.items():
             each.target = stack.url_of(f"{name}_service")
