@@ -56,15 +56,30 @@ def steps_of(package: str) -> list[tuple[int, str]]:
 def bring_up(path: Path, package: str) -> None:
     """Make the file, or apply the migrations that it lacks; other processes wait meanwhile. Raises Unusable."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _exclusive(path.with_name(path.name + ".lock")):
-        try:
-            with closing(connect(path)) as tx:
-                _refuse_foreign(tx, path, package)
-                _migrate(tx, path, package)
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            raise Unusable(f"{path} is not a readable database ({error}): put back a copy that is") from error
+    with _exclusive(path.with_name(path.name + ".lock")), _connected(path) as tx:
+        _refuse_foreign(tx, path, package)
+        _migrate(tx, path, package)
+
+
+def refuse_unready(path: Path, package: str) -> None:
+    """Raises Unusable unless the file is there, is the package's, and is of this release. Changes nothing."""
+    if not path.exists():
+        raise Unusable(f"there is no file of {package} at {path}: see where ANIMATIZE_WEB_DB_PATH points")
+    with _connected(path) as tx:
+        _refuse_foreign(tx, path, package)
+        if _version_known(tx, path, len(steps_of(package))) < len(steps_of(package)):
+            raise Unusable(f"{path} is of an older release, or empty: start its {package} once, which brings it up")
+
+
+@contextmanager
+def _connected(path: Path) -> Iterator[sqlite3.Connection]:
+    try:
+        with closing(connect(path)) as tx:
+            yield tx
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        raise Unusable(f"{path} is not a readable database ({error}): put back a copy that is") from error
 
 
 def _refuse_foreign(tx: sqlite3.Connection, path: Path, package: str) -> None:
@@ -83,14 +98,19 @@ def _application_id(package: str) -> int:
 
 def _migrate(tx: sqlite3.Connection, path: Path, package: str) -> None:
     steps = steps_of(package)
-    version: int = tx.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(steps):
-        raise Unusable(f"{path} has schema {version}, this release knows {len(steps)}: start the newer release again")
+    version = _version_known(tx, path, len(steps))
     tx.execute("PRAGMA journal_mode = WAL")
     if 0 < version < len(steps):
         _check_and_copy(tx, path, version)
     if version < len(steps):
         _apply(tx, steps[version:], _application_id(package))
+
+
+def _version_known(tx: sqlite3.Connection, path: Path, known: int) -> int:
+    version: int = tx.execute("PRAGMA user_version").fetchone()[0]
+    if version > known:
+        raise Unusable(f"{path} has schema {version}, this release knows {known}: start the newer release again")
+    return version
 
 
 def _check_and_copy(tx: sqlite3.Connection, path: Path, version: int) -> None:

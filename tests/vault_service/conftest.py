@@ -15,9 +15,9 @@ from vault_service import sealing
 from vault_service.app import create_app
 from vault_service.settings import Settings
 
-ROOT = "the root secret of these tests, long enough"
-FOREIGN_ROOT = "the root secret of another server, long enough"
-NEW_ROOT = "the root secret after a rotation, long enough"
+ROOT = "the root secret of these tests and long enough"
+FOREIGN_ROOT = "the root secret of another server and long enough"
+NEW_ROOT = "the root secret after a rotation and long enough"
 
 
 Start = Callable[..., Awaitable[Asker]]

@@ -10,10 +10,11 @@ from pydantic import SecretStr
 
 from tests.vault_service.conftest import FOREIGN_ROOT, ROOT
 from vault_service import sealing
-from vault_service.sealing import KeyEncryptionKey, Sealed, Unreadable, derive_key, seal, unseal
+from vault_service.sealing import KeyEncryptionKey, Sealed, Unreadable, derive_key, rewrap, seal, unseal
 
 KEY = KeyEncryptionKey("00112233aabbccdd", bytes(range(32)))
 SECRET = SecretStr("sk-live-0123456789abcdef")
+NEW_KEY = KeyEncryptionKey("ddccbbaa33221100", bytes(range(32, 64)))
 SEALED = seal(KEY, "user:ada", "runway", SECRET)
 
 
@@ -113,3 +114,51 @@ def test_a_sealed_row_of_this_format_still_opens() -> None:
 def test_no_repr_shows_a_key() -> None:
     assert repr(KEY.secret) not in repr(KEY)
     assert repr(KEY) == "KeyEncryptionKey(id='00112233aabbccdd')"
+
+
+def test_wrapping_anew_changes_the_secret_and_not_the_ciphertext() -> None:
+    wrapped = rewrap(KEY, NEW_KEY, "user:ada", "runway", SEALED)
+    assert (wrapped.key_id, wrapped.ciphertext) == (NEW_KEY.id, SEALED.ciphertext)
+    assert unseal(NEW_KEY, "user:ada", "runway", wrapped) == SECRET
+    for key, owner, provider in (
+        (KEY, "user:ada", "runway"),
+        (NEW_KEY, "user:eve", "runway"),
+        (NEW_KEY, "user:ada", "veo"),
+    ):
+        with pytest.raises(Unreadable):
+            unseal(key, owner, provider, replace(wrapped, key_id=key.id))
+
+
+def test_what_does_not_open_is_not_wrapped_anew() -> None:
+    for key, owner, sealed in (
+        (NEW_KEY, "user:ada", SEALED),
+        (KEY, "user:eve", SEALED),
+        (KEY, "user:ada", altered("wrapped_key", SEALED.wrapped_key[:-1] + b"x")),
+        (KEY, "user:ada", altered("wrapped_key", b"")),
+    ):
+        with pytest.raises(Unreadable):
+            rewrap(key, KEY, owner, "runway", sealed)
+
+
+def test_the_id_that_a_row_stays_bound_to_cannot_be_changed_or_left_out() -> None:
+    """It stands inside the box: the box of another row, or one of the plain kind, does not open in its place."""
+    wrapped = rewrap(KEY, NEW_KEY, "user:ada", "runway", SEALED)
+    for text, label in ((bytes(32), "data key"), (bytes(48), "data key"), (bytes(32), "rewrapped data key")):
+        binding = sealing._binding(label, "user:ada", "runway", KEY.id)
+        forged = sealing._close(text, NEW_KEY.secret, binding)
+        with pytest.raises(Unreadable):
+            unseal(NEW_KEY, "user:ada", "runway", replace(wrapped, wrapped_key=forged))
+
+
+def test_a_row_wrapped_anew_in_this_format_still_opens() -> None:
+    """Pinned bytes, as above."""
+    wrapped_key = (
+        "1f24b79b9103705504a436a7764cff0ce46d31405a16d50f055e12da4e3176380c5d90ee16675ab39e7e6b2b1d05f594"
+        "07b7c659ad8e2f5a6b28c0d8a99540c0ae6fd2f167b96017a742f6fb8a21dc08c04dbbd4ff9e513f"
+    )
+    ciphertext = (
+        "48703c29c66726de7cbb4b30428d3ed2b6e5bb1064fe1f32d69a49037758344870773295bc92cfe7e4aafc16789122c3"
+        "f10298d1ed20b7038d0d2a1f7a87bb9f"
+    )
+    sealed = Sealed(NEW_KEY.id, bytes.fromhex(wrapped_key), bytes.fromhex(ciphertext))
+    assert unseal(NEW_KEY, "user:ada", "runway", sealed).get_secret_value() == SECRET.get_secret_value()
