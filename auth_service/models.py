@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 LONGEST_HEADER = 16_384  # what a cookie or a User-Agent can weigh at most when it reaches the gateway
 LONGEST_USER_AGENT = 300
+MOST_CLAIMED = 1000
 
 
 def _presentable(user_agent: str | None) -> str | None:
@@ -24,28 +25,52 @@ class Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
 
 
-class NewSession(Body):
+class Unannounced(Body):
+    """`wrote`: whether the guest may write something that nobody announces here. A gateway of the release before
+    announces nothing and does not know to say so: what it lets through must not be swept as if it were not there."""
+
+    wrote: bool = True
+
+
+class NewSession(Unannounced):
     user_agent: UserAgent = None
 
 
-class Presented(Body):
+class Presented(Unannounced):
     """A cookie, as a browser presented it."""
 
     token: Token
     user_agent: UserAgent = None
 
 
-class Logout(Body):
+class Logout(Unannounced):
     """`token` is absent where the caller had no cookie."""
 
     token: Token | None = None
     user_agent: UserAgent = None
 
 
-class GoogleCredential(Body):
-    """The ID token that Google gave to the browser."""
+class SignIn(Body):
+    """`token` is of the session that the new one takes the place of, absent where the caller had no cookie."""
 
-    credential: Annotated[str, Field(min_length=1, max_length=LONGEST_HEADER)]
+    token: Token | None = None
+    user_agent: UserAgent = None
+
+
+class Announced(Body):
+    """The cookie of a guest that is about to write something."""
+
+    token: Token
+
+
+class ClaimOfGuests(Body):
+    limit: Annotated[int, Field(ge=1, le=MOST_CLAIMED)]
+
+
+class GoogleCredential(Body):
+    """The ID token that Google gave to the browser. However long it is: that says that it is none."""
+
+    credential: Annotated[str, Field(min_length=1)]
 
 
 class User(BaseModel):
@@ -76,6 +101,23 @@ class Session(Bootstrap):
     owner: str
     created_at: Timestamp
     last_seen_at: Timestamp
+    wrote: bool  # whether its owner may have written anything; always true of a user
+    renewed: bool = False  # whether `expires_at` was just put off: the browser is to hear of it
+
+
+class Admitted(BaseModel):
+    """A user whom Google has confirmed; no session yet."""
+
+    owner: str
+    user: User
+
+
+class ClaimedGuests(BaseModel):
+    owners: list[str]
+
+
+class Erased(BaseModel):
+    erased: bool = True
 
 
 class OpenedSession(BaseModel):

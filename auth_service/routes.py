@@ -3,17 +3,22 @@
 from aiohttp import web
 
 from auth_service import models
+from auth_service.google import Google
+from auth_service.presence import Presence
 from auth_service.store import Store
+from auth_service.sweeping import Sweeping
+from auth_service.users import Users
 from chassis.messages import json_response, read_json
 from chassis.openapi import describe
 from chassis.peers import Scope, caller
-from chassis.problems import unavailable
 from chassis.serving import Route
 
 STORE: web.AppKey[Store] = web.AppKey("store", Store)
+PRESENCE: web.AppKey[Presence] = web.AppKey("presence", Presence)
+USERS: web.AppKey[Users] = web.AppKey("users", Users)
+SWEEPING: web.AppKey[Sweeping] = web.AppKey("sweeping", Sweeping)
+GOOGLE: web.AppKey[Google] = web.AppKey("google", Google)
 GOOGLE_CLIENT_ID: web.AppKey[str | None] = web.AppKey("google_client_id")
-
-NOT_BEFORE_SECONDS = 3600  # nobody gains by asking again before an operator has done something
 
 
 def table() -> list[Route]:
@@ -27,8 +32,12 @@ def table() -> list[Route]:
         Route("DELETE", "/api/auth/sessions", revoke_others, owner, answer=models.RevokedCount),
         Route("POST", "/internal/sessions", open_guest, system, body=models.NewSession, answer=models.OpenedSession),
         Route("POST", "/internal/sessions/resolve", resolve, system, body=models.Presented, answer=models.Session),
+        Route("POST", "/internal/sessions/wrote", announce_write, system, body=models.Announced, answer=models.Session),
         Route("POST", "/internal/sessions/logout", log_out, system, body=models.Logout, answer=models.OpenedSession),
-        Route("POST", "/internal/google", sign_in_with_google, system, body=models.GoogleCredential),
+        Route("POST", "/internal/sessions/sign-in", sign_in, system, body=models.SignIn, answer=models.OpenedSession),
+        Route("POST", "/internal/google", verify_google, system, body=models.GoogleCredential, answer=models.Admitted),
+        Route("POST", "/internal/guests/claim", claim_guests, system, body=models.ClaimOfGuests),
+        Route("POST", "/internal/erasure", erase, system, answer=models.Erased),
         Route("GET", "/internal/openapi", openapi, system),
     ]
 
@@ -71,26 +80,50 @@ async def revoke_others(request: web.Request) -> web.Response:
 async def open_guest(request: web.Request) -> web.Response:
     """Make a guest and its session"""
     body = await read_json(request, models.NewSession)
-    return json_response(await request.app[STORE].open_guest(body.user_agent), status=201)
+    return json_response(await request.app[STORE].open_guest(body.user_agent, wrote=body.wrote), status=201)
 
 
 async def resolve(request: web.Request) -> web.Response:
     """Tell whose cookie this is. No fault of ours is a 401: what is not found is a 404"""
     body = await read_json(request, models.Presented)
-    return json_response(await request.app[STORE].resolve(body.token, body.user_agent))
+    return json_response(await request.app[PRESENCE].resolve(body.token, body.user_agent, wrote=body.wrote))
+
+
+async def announce_write(request: web.Request) -> web.Response:
+    """Note that a guest is about to write something, so that it is not swept as one that never did"""
+    body = await read_json(request, models.Announced)
+    return json_response(await request.app[PRESENCE].announce_write(body.token))
 
 
 async def log_out(request: web.Request) -> web.Response:
     """End the session of a cookie and go on as a fresh guest"""
     body = await read_json(request, models.Logout)
-    return json_response(await request.app[STORE].log_out(body.token, body.user_agent))
+    return json_response(await request.app[STORE].log_out(body.token, body.user_agent, wrote=body.wrote))
 
 
-async def sign_in_with_google(request: web.Request) -> web.Response:
-    """Turn a Google ID token into a session: open on no server yet"""
-    await read_json(request, models.GoogleCredential)
-    why = "not configured" if request.app[GOOGLE_CLIENT_ID] is None else "not open yet"
-    raise unavailable("google_unavailable", f"Google sign-in is {why} here.", retry_after=NOT_BEFORE_SECONDS)
+async def verify_google(request: web.Request) -> web.Response:
+    """The user whom a Google ID token confirms. No session yet: what a guest made is to come along first"""
+    body = await read_json(request, models.GoogleCredential)
+    person = await request.app[GOOGLE].person(body.credential)
+    return json_response(await request.app[USERS].admit(person))
+
+
+async def sign_in(request: web.Request) -> web.Response:
+    """End the session of a cookie and go on as the user in whose name this is asked"""
+    body = await read_json(request, models.SignIn)
+    return json_response(await request.app[STORE].sign_in(caller(request).owner, body.token, body.user_agent))
+
+
+async def claim_guests(request: web.Request) -> web.Response:
+    """Guests that are to be erased everywhere, and that nobody can come back to from now on"""
+    body = await read_json(request, models.ClaimOfGuests)
+    return json_response(models.ClaimedGuests(owners=await request.app[SWEEPING].claim(body.limit)))
+
+
+async def erase(request: web.Request) -> web.Response:
+    """Forget the owner in whose name this is asked, and end its sessions"""
+    await request.app[USERS].erase(caller(request).owner)
+    return json_response(models.Erased())
 
 
 async def openapi(_: web.Request) -> web.Response:

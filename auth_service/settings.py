@@ -4,12 +4,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, HttpUrl, PositiveInt
 from pydantic_settings import BaseSettings
 
 from chassis.settings import CONFIG, Environment, Listen, Port, Urls, database_file, local_address, local_url
 
 TEN_YEARS_HOURS = 24 * 3653
+GOOGLE_JWKS = "https://www.googleapis.com/oauth2/v3/certs"
 
 
 class Settings(BaseSettings):
@@ -25,6 +26,7 @@ class Settings(BaseSettings):
     max_body_bytes: PositiveInt = 32 << 20
     session_ttl_hours: Annotated[int, Field(ge=1, le=TEN_YEARS_HOURS)] = 720
     google_client_id: str | None = Field(default=None, alias="GOOGLE_CLIENT_ID")
+    google_jwks_url: HttpUrl = Field(default=HttpUrl(GOOGLE_JWKS), alias="GOOGLE_JWKS_URL")
 
     @property
     def database(self) -> Path:

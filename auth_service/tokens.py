@@ -24,3 +24,8 @@ def new_guest() -> str:
 def new_session_id() -> str:
     """A public name for a session: says nothing about its token."""
     return secrets.token_hex(16)
+
+
+def new_user_id() -> str:
+    """A user's name inside `user:<id>`: says nothing about the account at Google."""
+    return secrets.token_hex(16)

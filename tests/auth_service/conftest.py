@@ -1,6 +1,6 @@
 """The real auth service over a real file, and a clock that a test can move."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from pytest_aiohttp.plugin import AiohttpClient
 from auth_service.app import create_app
 from auth_service.settings import Settings
 from chassis.peers import Scope, Signer
+from tests.issuer import Issuer
 from tests.support import Asker
 
 
@@ -27,6 +28,9 @@ class Clock:
     def advance(self, **by: float) -> None:
         self.now += timedelta(**by)
 
+    def seconds(self) -> float:
+        return self.now.timestamp()
+
 
 class Auth(Asker):
     """The questions that the gateway asks, by name."""
@@ -34,19 +38,49 @@ class Auth(Asker):
     async def ask(self, path: str, body: object) -> ClientResponse:
         return await self.post(path, owner="system", scope=Scope.SYSTEM, json=body)
 
-    async def open_guest(self, user_agent: str | None = None) -> tuple[str, dict[str, Any]]:
-        answer = await self.ask("/internal/sessions", {"user_agent": user_agent})
-        assert answer.status == 201
-        opened = await answer.json()
-        return opened["token"], opened["session"]
+    async def open_guest(self, user_agent: str | None = None, *, wrote: bool = False) -> tuple[str, dict[str, Any]]:
+        return await self._opened(await self.ask("/internal/sessions", {"user_agent": user_agent, "wrote": wrote}), 201)
 
     async def resolve(self, token: str, user_agent: str | None = None) -> tuple[int, dict[str, Any]]:
-        answer = await self.ask("/internal/sessions/resolve", {"token": token, "user_agent": user_agent})
+        body = {"token": token, "user_agent": user_agent, "wrote": False}
+        answer = await self.ask("/internal/sessions/resolve", body)
+        return answer.status, await answer.json()
+
+    async def announce_write(self, token: str) -> tuple[int, dict[str, Any]]:
+        answer = await self.ask("/internal/sessions/wrote", {"token": token})
         return answer.status, await answer.json()
 
     async def log_out(self, token: str | None) -> tuple[str, dict[str, Any]]:
-        answer = await self.ask("/internal/sessions/logout", {"token": token})
-        assert answer.status == 200
+        return await self._opened(await self.ask("/internal/sessions/logout", {"token": token, "wrote": False}))
+
+    async def admit(self, credential: str) -> dict[str, Any]:
+        answer = await self.ask("/internal/google", {"credential": credential})
+        assert answer.status == 200, await answer.text()
+        admitted: dict[str, Any] = await answer.json()
+        return admitted
+
+    async def sign_in(
+        self, owner: str, token: str | None = None, user_agent: str | None = None
+    ) -> tuple[str, dict[str, Any]]:
+        return await self._opened(await self.try_to_sign_in(owner, token, user_agent))
+
+    async def try_to_sign_in(
+        self, owner: str, token: str | None = None, user_agent: str | None = None
+    ) -> ClientResponse:
+        body = {"token": token, "user_agent": user_agent}
+        return await self.post("/internal/sessions/sign-in", owner=owner, scope=Scope.SYSTEM, json=body)
+
+    async def claim(self, limit: int = 100) -> list[str]:
+        answer = await self.ask("/internal/guests/claim", {"limit": limit})
+        assert answer.status == 200, await answer.text()
+        return list((await answer.json())["owners"])
+
+    async def erase(self, owner: str) -> None:
+        answer = await self.post("/internal/erasure", owner=owner, scope=Scope.SYSTEM)
+        assert (answer.status, await answer.json()) == (200, {"erased": True})
+
+    async def _opened(self, answer: ClientResponse, status: int = 200) -> tuple[str, dict[str, Any]]:
+        assert answer.status == status, await answer.text()
         opened = await answer.json()
         return opened["token"], opened["session"]
 
@@ -75,7 +109,7 @@ def start(aiohttp_client: AiohttpClient, signer: Signer, gateway_url: str, tmp_p
 
     async def start(**settings: Any) -> Auth:
         given = Settings(gateway_url=(gateway_url,), web_db_path=tmp_path / "animatize_web.db", **settings)
-        return Auth(await aiohttp_client(create_app(given, clock)), signer, "auth")
+        return Auth(await aiohttp_client(create_app(given, clock, clock.seconds)), signer, "auth")
 
     return start
 
@@ -83,3 +117,16 @@ def start(aiohttp_client: AiohttpClient, signer: Signer, gateway_url: str, tmp_p
 @pytest.fixture
 async def auth(start: Start) -> Auth:
     return await start()
+
+
+@pytest.fixture
+async def issuer(clock: Clock) -> AsyncIterator[Issuer]:
+    """An issuer of its own, whose tokens are dated by the test's clock."""
+    async with Issuer(clock=clock.seconds) as issuer:
+        yield issuer
+
+
+@pytest.fixture
+async def google(start: Start, issuer: Issuer) -> Auth:
+    """The auth service with Google sign-in."""
+    return await start(**issuer.environment)

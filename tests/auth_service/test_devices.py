@@ -1,28 +1,25 @@
-"""The sessions that an owner sees and ends. Only a user has several; a later issue makes users, so rows are added."""
+"""The sessions that an owner sees and ends. Only a user has several."""
 
 import asyncio
-import sqlite3
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from auth_service.tokens import fingerprint
 from tests.auth_service.conftest import Auth, Clock
+from tests.issuer import Issuer
 
 
 @pytest.fixture
-async def sessions(auth: Auth, database: Path) -> list[dict[str, Any]]:
-    """Three sessions of `user:jo`, then one of `user:sam`."""
-    opened = [await auth.open_guest(f"Browser {n}") for n in range(4)]
-    owners = ["user:jo"] * 3 + ["user:sam"]
-    with closing(sqlite3.connect(database)) as file:
-        for (token, session), owner in zip(opened, owners, strict=True):
-            file.execute("UPDATE sessions SET owner = ? WHERE token_hash = ?", (owner, fingerprint(token)))
-            session |= {"owner": owner, "token": token}
-        file.commit()
-    return [session for _, session in opened]
+def auth(google: Auth) -> Auth:
+    return google
+
+
+@pytest.fixture
+async def sessions(auth: Auth, issuer: Issuer) -> list[dict[str, Any]]:
+    """Three sessions of Jo, then one of Sam."""
+    jo, sam = [(await auth.admit(issuer.credential(sub)))["owner"] for sub in ("jo", "sam")]
+    opened = [await auth.sign_in(owner, user_agent=f"Browser {n}") for n, owner in enumerate((jo, jo, jo, sam))]
+    return [session | {"token": token} for token, session in opened]
 
 
 async def names(auth: Auth, session: dict[str, Any]) -> list[str]:

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from chassis.peers import Scope
 from tests.auth_service.conftest import Auth, Start
 
-INTERNAL = ("/internal/sessions", "/internal/sessions/resolve", "/internal/sessions/logout", "/internal/google")
+INTERNAL = (
+    "/internal/sessions",
+    "/internal/sessions/resolve",
+    "/internal/sessions/wrote",
+    "/internal/sessions/logout",
+    "/internal/sessions/sign-in",
+    "/internal/google",
+    "/internal/guests/claim",
+    "/internal/erasure",
+)
 
 
 async def test_bootstrap_tells_the_public_side_of_a_session(auth: Auth) -> None:
@@ -44,16 +53,6 @@ async def test_config_needs_no_session(start: Start) -> None:
     assert await on.json() == {"google_enabled": True, "google_client_id": "an-id.apps.example"}
 
 
-@pytest.mark.parametrize("configured", [{}, {"GOOGLE_CLIENT_ID": "an-id.apps.example"}])
-async def test_google_asks_for_a_credential_and_is_then_unavailable(start: Start, configured: dict[str, str]) -> None:
-    auth = await start(**configured)
-    for body in ({}, {"credential": ""}, {"credential": None}, {"credential": 7}):
-        assert (await auth.ask("/internal/google", body)).status == 400
-    answer = await auth.ask("/internal/google", {"credential": "a.b.c"})
-    assert (answer.status, (await answer.json())["code"]) == (503, "google_unavailable")
-    assert int(answer.headers["Retry-After"]) > 0
-
-
 @pytest.mark.parametrize(
     ("given_name", "kept"),
     [
@@ -85,7 +84,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=5,
 )
-NEARLY = st.fixed_dictionaries({}, optional=dict.fromkeys(("token", "user_agent", "credential"), JSON))
+NEARLY = st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(("token", "user_agent", "credential", "limit", "wrote"), JSON)
+)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

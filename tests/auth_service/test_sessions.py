@@ -31,6 +31,8 @@ async def test_a_new_guest_is_found_again_by_its_token(auth: Auth, clock: Clock)
         "created_at": "2026-11-23T10:00:00.000000+00:00",
         "last_seen_at": "2026-11-23T10:00:00.000000+00:00",
         "expires_at": (clock.now + timedelta(hours=720)).isoformat(timespec="microseconds"),
+        "wrote": False,
+        "renewed": False,
     }
     assert session["owner"].startswith("guest:")
     assert await auth.resolve(token) == (200, session)
@@ -61,7 +63,6 @@ async def test_expiry_is_checked_at_every_use(start: Start, clock: Clock) -> Non
     auth = await start(session_ttl_hours=1)
     token, session = await auth.open_guest()
     clock.advance(minutes=59, seconds=59.999)
-    assert (await auth.resolve(token))[0] == 200
     assert (await auth.as_session(session, "GET", "/api/auth/me"))[0] == 200
     clock.advance(seconds=0.001)
     status, problem = await auth.resolve(token)
@@ -75,12 +76,6 @@ async def test_expiry_is_checked_at_every_use(start: Start, clock: Clock) -> Non
     ):
         status, problem = await auth.as_session(session, method, path)
         assert (status, problem["code"]) == (401, "session_ended"), path
-
-
-async def test_use_does_not_prolong_a_session(auth: Auth, clock: Clock) -> None:
-    token, session = await auth.open_guest()
-    clock.advance(hours=719)
-    assert (await auth.resolve(token))[1]["expires_at"] == session["expires_at"]
 
 
 async def test_an_unknown_an_expired_and_an_ended_token_get_the_same_answer(auth: Auth, clock: Clock) -> None:
