@@ -4,13 +4,12 @@ The token is a JWT (RFC 7519) signed with Ed25519 (RFC 8037; `alg` as RFC 9864 n
 from the root secret, so every gateway has the same one; services fetch the public half and hold no secret.
 """
 
-import asyncio
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 from aiohttp import web
@@ -22,8 +21,8 @@ from joserfc.jwk import OKPKey
 from joserfc.jws import extract_compact
 from pydantic import SecretStr
 
-from chassis import tracing
-from chassis.problems import Problem, unavailable
+from chassis.problems import Problem
+from chassis.public_keys import PATH, PublicKeys
 from chassis.secrets import derive
 
 ALGORITHM = "Ed25519"
@@ -31,8 +30,7 @@ ISSUER = "animatize-gateway"
 LIFE_SECONDS = 60
 REUSE_SECONDS = 30  # a kept token still has half its life when it is used for the last time
 LEEWAY_SECONDS = 5
-REFETCH_SECONDS = 1.0
-JWKS_PATH = "/.well-known/jwks.json"
+JWKS_PATH = PATH
 
 
 class Scope(StrEnum):
@@ -84,32 +82,36 @@ class Signer:
         return jwt.encode({"alg": ALGORITHM, "kid": key.kid}, claims, key, algorithms=[ALGORITHM])
 
 
+class Checked(NamedTuple):
+    """What a good token says: who is asking, until when (seconds of the epoch), by the word of which key."""
+
+    caller: Caller
+    expires: int
+    key_id: str
+
+
 class Verifier:
-    """A service's side: fetches the gateway's public keys when it meets a key id that it does not know."""
+    """A service's side: believes the keys that the gateways publish, and for no longer than they do."""
 
     def __init__(self, audience: str, gateways: Sequence[str], http: aiohttp.ClientSession) -> None:
-        self._audience, self._gateways, self._http = audience, gateways, http
-        self._keys: dict[str, Any] = {}
-        self._asked_at = -REFETCH_SECONDS
-        self._answered = False
-        self._fetching = asyncio.Lock()
-        self._verified: LRUCache[str, tuple[Caller, int]] = LRUCache(10_000)
+        self._audience, self._keys = audience, PublicKeys(gateways, http)
+        self._verified: LRUCache[str, Checked] = LRUCache(10_000)
 
     async def verify(self, token: str) -> Caller:
         """Raises Problem: 401 for a token that proves nothing here, 503 while no gateway hands out its keys."""
-        caller, expires = self._verified.get(token) or await self._check(token)
-        if expires + LEEWAY_SECONDS < time.time():
+        checked = self._verified.get(token)
+        if checked is None or not self._keys.is_fresh(checked.key_id):
+            checked = await self._check(token)
+        if checked.expires + LEEWAY_SECONDS < time.time():
             raise _unproven("has expired")
-        return caller
+        return checked.caller
 
-    async def _check(self, token: str) -> tuple[Caller, int]:
+    async def _check(self, token: str) -> Checked:
         try:
             key_id = _key_id(token)
-            if key_id not in self._keys:
-                await self._fetch(key_id)
-            if key_id not in self._keys:
+            if (key := await self._keys.find(key_id)) is None:
                 raise _unproven("is signed by a key that the gateway does not publish")
-            claims = jwt.decode(token, self._keys[key_id], algorithms=[ALGORITHM]).claims
+            claims = jwt.decode(token, key, algorithms=[ALGORITHM]).claims
             jwt.JWTClaimsRegistry(
                 leeway=LEEWAY_SECONDS,
                 iss={"essential": True, "value": ISSUER},
@@ -119,35 +121,11 @@ class Verifier:
                 iat={"essential": True},
             ).validate(claims)
             who = Caller(str(claims["sub"]), Scope(claims["scope"]), claims.get("sid"), claims.get("guest"))
-            found = who, int(claims["exp"])
+            checked = Checked(who, int(claims["exp"]), key_id)
         except (JoseError, KeyError, TypeError, ValueError) as error:
             raise _unproven("is not a valid one for this service") from error
-        self._verified[token] = found
-        return found
-
-    async def _fetch(self, key_id: str) -> None:
-        """Ask the gateways, at most once in REFETCH_SECONDS: all who wait share the outcome, also of a failure."""
-        async with self._fetching:
-            if key_id in self._keys:
-                return
-            if time.monotonic() - self._asked_at >= REFETCH_SECONDS:
-                self._answered = await self._ask_any()
-                self._asked_at = time.monotonic()
-            if not self._answered:
-                raise unavailable("keys_unreachable", "No gateway can be reached to check who is asking.")
-
-    async def _ask_any(self) -> bool:
-        for gateway in self._gateways:
-            try:
-                async with self._http.get(
-                    gateway + JWKS_PATH, headers=tracing.outgoing(), timeout=aiohttp.ClientTimeout(3)
-                ) as answer:
-                    keys = (await answer.json())["keys"]
-            except (aiohttp.ClientError, TimeoutError, KeyError, ValueError):
-                continue
-            self._keys = {key["kid"]: OKPKey.import_key(key) for key in keys}
-            return True
-        return False
+        self._verified[token] = checked
+        return checked
 
 
 def caller(request: web.Request) -> Caller:

@@ -5,6 +5,7 @@ import base64
 import json
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -17,7 +18,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey, OKPKey
 from pydantic import SecretStr
 
-from chassis import peers
+from chassis import peers, public_keys
 from chassis.peers import ALGORITHM, ISSUER, JWKS_PATH, Caller, Scope, Signer, Verifier, bearer
 from chassis.problems import Problem
 
@@ -26,7 +27,7 @@ ADA = Caller("user:ada", Scope.OWNER, "s-1")
 
 
 class Gateway:
-    """Hands out the public keys of `signer`, counts how often, and can be slow or broken."""
+    """Hands out the public keys of `signer`, counts how often, and can be slow or broken. Made by `serving`."""
 
     def __init__(self, signer: Signer) -> None:
         self.signer, self.asked, self.delay, self.broken = signer, 0, 0.0, False
@@ -40,13 +41,19 @@ class Gateway:
         return web.json_response(self.signer.jwks())
 
 
-@pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
-    gateway = Gateway(Signer(ROOT))
+@asynccontextmanager
+async def serving(root: SecretStr, *previous: SecretStr) -> AsyncIterator[Gateway]:
+    gateway = Gateway(Signer(root, previous))
     app = web.Application()
     app.router.add_get(JWKS_PATH, gateway.keys)
     async with TestServer(app) as server:
         gateway.url = str(server.make_url("")).rstrip("/")
+        yield gateway
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[Gateway]:
+    async with serving(ROOT) as gateway:
         yield gateway
 
 
@@ -207,7 +214,7 @@ async def test_both_keys_work_while_a_rotation_is_under_way(
     old = gateway.signer
     await verifier.verify(old.token(ADA, "runs"))
     gateway.signer = Signer(NEW_ROOT, previous=[ROOT])
-    monkeypatch.setattr(peers, "REFETCH_SECONDS", 0.0)
+    monkeypatch.setattr(public_keys, "REFETCH_SECONDS", 0.0)
     assert await verifier.verify(gateway.signer.token(ADA, "runs")) == ADA
     assert await verifier.verify(old.token(Caller("user:bob", Scope.OWNER), "runs"))
     assert gateway.asked == 2
@@ -219,7 +226,7 @@ async def test_a_retired_key_proves_nothing_any_more(
     old = gateway.signer
     await verifier.verify(old.token(ADA, "runs"))
     gateway.signer = Signer(NEW_ROOT)
-    monkeypatch.setattr(peers, "REFETCH_SECONDS", 0.0)
+    monkeypatch.setattr(public_keys, "REFETCH_SECONDS", 0.0)
     await verifier.verify(gateway.signer.token(ADA, "runs"))
     await refused(verifier, old.token(Caller("user:bob", Scope.OWNER), "runs"))
 
@@ -269,7 +276,7 @@ async def test_a_gateway_that_comes_back_is_found_again(
     token = gateway.signer.token(ADA, "runs")
     await refused(verifier, token, 503)
     gateway.broken = False
-    monkeypatch.setattr(peers, "REFETCH_SECONDS", 0.0)
+    monkeypatch.setattr(public_keys, "REFETCH_SECONDS", 0.0)
     assert await verifier.verify(token) == ADA
 
 
