@@ -30,6 +30,8 @@ def test_older_secrets_are_read_apart(monkeypatch: pytest.MonkeyPatch) -> None:
         ("ANIMATIZE_LISTEN", "127.0.0.1:0"),
         ("ANIMATIZE_RUNS_URL", "http://runs:nope"),
         ("ANIMATIZE_RUNS_URL", "http://"),
+        ("ANIMATIZE_NEW_GUESTS_PER_MINUTE", "0"),
+        ("ANIMATIZE_SIGN_INS_PER_MINUTE", "many"),
     ],
 )
 def test_a_value_that_nobody_can_mean_stops_the_start(

@@ -209,12 +209,6 @@ async def test_attempts_to_sign_in_are_limited_before_anybody_looks_at_them(
     assert (await guest.ask("GET", "/api/settings", headers=address))[0] == 200
 
 
-async def test_without_a_trusted_proxy_everybody_can_write_what_he_likes_and_it_changes_nothing(stack: Stack) -> None:
-    """Neither address nor host is taken from who has no say in it."""
-    headers = {"X-Forwarded-Host": "evil.example", "Origin": "http://evil.example", "X-Forwarded-For": "10.0.0.1"}
-    assert (await asked(stack, "PUT", "/api/runs/a", json={"run_id": "a"}, headers=headers))[0] == 403
-
-
 async def test_the_host_that_the_trusted_proxy_tells_is_our_own(front: Stack, address: dict[str, str]) -> None:
     told = address | {"X-Forwarded-Host": "films.example", "Origin": "https://films.example"}
     assert (await asked(front, "PUT", "/api/runs/a", json={"run_id": "a"}, headers=told))[0] == 201
