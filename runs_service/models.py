@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, model_validator
 
 UNPRINTABLE = r"/\x00-\x1f\x7f-\x9f"
+LONGEST_ID = 200  # characters
 
 
 def _fits_in_a_path(value: str) -> str:
@@ -15,7 +16,7 @@ def _fits_in_a_path(value: str) -> str:
 
 
 RunId = Annotated[
-    str, Field(min_length=1, max_length=200, pattern=f"^[^{UNPRINTABLE}]+$"), AfterValidator(_fits_in_a_path)
+    str, Field(min_length=1, max_length=LONGEST_ID, pattern=f"^[^{UNPRINTABLE}]+$"), AfterValidator(_fits_in_a_path)
 ]
 Filter = Annotated[str | None, BeforeValidator(lambda value: value or None)]
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from aiohttp import web
 
-from chassis import documents, staging
+from chassis import documents, owners, staging
 from chassis.messages import json_response, outdated, read_json, read_query, read_value, streamed, unchanged, validated
 from chassis.openapi import describe
 from chassis.peers import Scope, caller
 from chassis.problems import Problem
 from chassis.serving import DATABASE, ROUTES, Route
 from runs_service import images, models, paging, views
+from runs_service.belongings import RunsBelongings
 from runs_service.listing import Page, Selection
 from runs_service.part import RunsPart
 from runs_service.records import Record, record
@@ -46,6 +47,7 @@ def routes(part: RunsPart) -> list[Route]:
         Route("GET", "/internal/backup", back_up, system),
         Route("GET", "/internal/openapi", describe_api, system),
         *staging.routes(DATABASE, part),
+        *owners.routes(DATABASE, RunsBelongings(), part),
     ]
 
 

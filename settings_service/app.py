@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from chassis import staging
+from chassis import owners, staging
 from chassis.database import opened
 from chassis.serving import DATABASE, service
+from settings_service.belongings import SettingsBelongings
 from settings_service.limits import LARGEST_BODY
 from settings_service.part import SettingsPart
 from settings_service.routes import ROUTES, STORE
@@ -23,8 +24,13 @@ def create_app(settings: Settings) -> web.Application:
             app[STORE] = Store(database, settings.owner_quota_bytes)
             yield
 
+    part = SettingsPart(settings.owner_quota_bytes)
     return service(
-        [*ROUTES, *staging.routes(DATABASE, SettingsPart(settings.owner_quota_bytes))],
+        [
+            *ROUTES,
+            *staging.routes(DATABASE, part),
+            *owners.routes(DATABASE, SettingsBelongings(), part),
+        ],
         audience="settings",
         gateways=settings.gateway_url,
         max_body=min(settings.max_body_bytes, LARGEST_BODY),

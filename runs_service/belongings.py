@@ -1,0 +1,141 @@
+"""What becomes of an owner's runs when a guest becomes a user, and when an owner is erased.
+
+Runs move with their content, their image and their place in the order; only one whose id means another run with the
+user is written anew, under an id of its own.
+"""
+
+import sqlite3
+import sys
+from collections.abc import Iterator
+from typing import Any, Final
+
+from chassis.owners import Adopted
+from runs_service import listing, records
+from runs_service.models import LONGEST_ID
+from runs_service.records import Record
+from runs_service.store import KEEP_CONTENT, ONE
+
+PART: Final = "runs"
+
+COUNT = "SELECT count(*) FROM runs WHERE owner = :guest"
+OTHERWISE_TAKEN = """
+    SELECT mine.run_id, mine.digest FROM runs AS mine
+    JOIN runs AS theirs ON theirs.owner = :user AND theirs.run_id = mine.run_id
+    WHERE mine.owner = :guest AND theirs.digest <> mine.digest ORDER BY mine.instant, mine.run_id"""
+HOLDERS = "SELECT digest FROM runs WHERE owner IN (:guest, :user) AND run_id = :run_id"
+WRITE_ANEW = """
+    UPDATE runs SET run_id = :run_id, digest = :digest, size = :size, content_id = :content_id
+    WHERE owner = :owner AND run_id = :before"""
+# What an undo of the user's would put in the place of a run, or take away, while the guest brings one of that id.
+CLOSE_UNDO = """
+    DELETE FROM undo_runs WHERE owner = :user AND run_id IN (SELECT run_id FROM runs WHERE owner = :guest)"""
+DROP_EQUAL = """
+    DELETE FROM runs WHERE owner = :guest AND EXISTS (
+        SELECT 1 FROM runs AS theirs
+        WHERE theirs.owner = :user AND theirs.run_id = runs.run_id AND theirs.digest = runs.digest)"""
+# A run that waits for the commit of a restore may name the content of the live one, which is about to go.
+STAGED_ON_LIVE = """
+    SELECT staged.restore_id, staged.position, staged.content_id,
+        :highest + dense_rank() OVER (ORDER BY staged.content_id) AS copy_id
+    FROM restores JOIN staged_runs AS staged USING (restore_id)
+        JOIN runs AS live ON live.owner = staged.owner AND live.run_id = staged.run_id
+    WHERE restores.owner = :guest AND live.content_id = staged.content_id"""
+COPY_CONTENTS = f"""
+    INSERT INTO contents (content_id, search, payload)
+    SELECT copy_id, search, payload FROM (SELECT DISTINCT content_id, copy_id FROM ({STAGED_ON_LIVE}))
+        JOIN contents USING (content_id)"""  # noqa: S608 - a constant of this module, as in what follows
+NAME_COPIES = f"""
+    UPDATE staged_runs SET content_id = shared.copy_id FROM ({STAGED_ON_LIVE}) AS shared
+    WHERE staged_runs.restore_id = shared.restore_id AND staged_runs.position = shared.position"""  # noqa: S608
+HIGHEST = "SELECT coalesce(max(content_id), 0) FROM contents"
+ADD_USAGE = """
+    INSERT INTO usage (owner, bytes)
+    SELECT :user, bytes - (
+        SELECT coalesce(sum(size), 0) FROM images WHERE owner = :user
+            AND sha256 IN (SELECT image_sha256 FROM runs WHERE owner = :guest AND image_sha256 IS NOT NULL)
+            AND EXISTS (SELECT 1 FROM runs WHERE owner = :user AND image_sha256 = images.sha256))
+    FROM usage WHERE owner = :guest
+    ON CONFLICT (owner) DO UPDATE SET bytes = usage.bytes + excluded.bytes"""
+SHOWN = """
+    owner = :guest AND sha256 IN (SELECT image_sha256 FROM runs WHERE owner = :guest AND image_sha256 IS NOT NULL)
+    AND NOT EXISTS (SELECT 1 FROM images AS theirs WHERE owner = :user AND sha256 = images.sha256)"""
+STAGED = "EXISTS (SELECT 1 FROM staged_runs WHERE owner = :guest AND image_sha256 = images.sha256)"
+COPY_IMAGES = f"""
+    INSERT INTO images (owner, sha256, size, bytes)
+    SELECT :user, sha256, size, bytes FROM images WHERE {SHOWN} AND {STAGED}"""  # noqa: S608
+MOVE_IMAGES = f"UPDATE images SET owner = :user WHERE {SHOWN} AND NOT {STAGED}"  # noqa: S608
+MOVE_RUNS = "UPDATE runs SET owner = :user WHERE owner = :guest"
+DROP_IMAGES = f"DELETE FROM images WHERE owner = :guest AND NOT {STAGED}"  # noqa: S608
+
+
+class RunsBelongings:
+    """The service's `chassis.owners.Belongings`."""
+
+    def adopt(self, tx: sqlite3.Connection, guest: str, user: str) -> Adopted:
+        """1 write those anew whose id means another run with the user   2 drop those that the user has already
+        3 part with what the guest's staged restores still need   4 hand over images, runs and their usage
+        """
+        both = {"guest": guest, "user": user}
+        moved = tx.execute(COUNT, both).fetchone()[0]
+        taken = tx.execute(OTHERWISE_TAKEN, both).fetchall()
+        renamed = [(run_id, _rename(tx, both, run_id, digest)) for run_id, digest in taken]
+        tx.execute(CLOSE_UNDO, both)
+        tx.execute(DROP_EQUAL, both)
+        _leave_contents_to_staged(tx, both)
+        _hand_over(tx, both)
+        return Adopted({PART: moved}, renamed=renamed)
+
+    def erase(self, tx: sqlite3.Connection, owner: str) -> None:
+        """The triggers of the file take contents and images along."""
+        tx.execute(
+            "DELETE FROM staged_runs WHERE restore_id IN (SELECT restore_id FROM restores WHERE owner = ?)", (owner,)
+        )
+        for table in ("undo_runs", "runs", "images", "usage"):
+            tx.execute(f"DELETE FROM {table} WHERE owner = ?", (owner,))  # noqa: S608
+
+
+def _hand_over(tx: sqlite3.Connection, both: dict[str, str]) -> None:
+    """An image and the runs that show it go one after the other: only at the commit have they to agree.
+
+    The pragma ends with the transaction; to end it here would forget what it found.
+    """
+    tx.execute("PRAGMA defer_foreign_keys = ON")
+    tx.execute(ADD_USAGE, both)
+    tx.execute("DELETE FROM usage WHERE owner = :guest", both)
+    for statement in (COPY_IMAGES, MOVE_IMAGES, MOVE_RUNS, DROP_IMAGES):
+        tx.execute(statement, both)
+
+
+def _leave_contents_to_staged(tx: sqlite3.Connection, both: dict[str, str]) -> None:
+    """A content belongs to one run id of one owner: the staged runs of the guest get copies of their own."""
+    values = {**both, "highest": tx.execute(HIGHEST).fetchone()[0]}
+    if tx.execute(COPY_CONTENTS, values).rowcount:
+        tx.execute(NAME_COPIES, values)
+
+
+def _rename(tx: sqlite3.Connection, both: dict[str, str], run_id: str, digest: str) -> str:
+    """Give a run of the guest an id that is free with both, or where both have just this run; the id."""
+    run = records.whole(*tx.execute(listing.WHOLE + ONE, (both["guest"], run_id)).fetchone()[1:])
+    for name in _names(run_id, digest):
+        made = records.record(run | {"run_id": name}, sys.maxsize)
+        holders = {row["digest"] for row in tx.execute(HOLDERS, {**both, "run_id": name})}
+        if not holders:
+            _write_anew(tx, both["guest"], run_id, made)
+            break
+        if holders == {made.digest}:
+            tx.execute("DELETE FROM runs WHERE owner = ? AND run_id = ?", (both["guest"], run_id))
+            break
+    return name
+
+
+def _names(run_id: str, digest: str) -> Iterator[str]:
+    """Ids made from the content, so that the same run gets the same id again; longer and longer without an end."""
+    for length in range(8, LONGEST_ID):
+        suffix = "-" + (digest * 4)[:length]
+        yield run_id[: LONGEST_ID - len(suffix)] + suffix
+
+
+def _write_anew(tx: sqlite3.Connection, owner: str, before: str, made: Record) -> None:
+    content_id = tx.execute(KEEP_CONTENT, (made.search, made.payload)).lastrowid
+    values: dict[str, Any] = {"content_id": content_id, "size": len(made.payload), "owner": owner, "before": before}
+    tx.execute(WRITE_ANEW, {**made._asdict(), **values})
