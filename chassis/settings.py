@@ -3,8 +3,10 @@
 Each process declares its own frozen model out of the types here; nothing in this module knows which process reads what.
 """
 
+import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
@@ -72,7 +74,13 @@ def long_enough(value: SecretStr | None, info: ValidationInfo) -> SecretStr | No
 
 
 def _parse_secrets(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    """Comma-separated; or a JSON list, for a secret with a comma in it."""
+    if not isinstance(value, str):
+        return value
+    with suppress(ValueError):
+        if isinstance(listed := json.loads(value), list):
+            return listed
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def _all_long_enough(secrets: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:

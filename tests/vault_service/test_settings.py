@@ -92,6 +92,20 @@ def test_previous_secrets_come_comma_separated_or_out_of_a_file(
     assert [each.get_secret_value() for each in load(Settings).secret_key_previous] == ["one", "other"]
 
 
+def test_a_previous_secret_with_a_comma_in_it_comes_in_a_json_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    for given, found in (
+        ('["one, with a comma", "other"]', ["one, with a comma", "other"]),
+        ('["a list, that is none', ['["a list', "that is none"]),
+        ("12345678", ["12345678"]),
+        ("[]", []),
+    ):
+        monkeypatch.setenv("ANIMATIZE_SECRET_KEY_PREVIOUS", given)
+        assert [each.get_secret_value() for each in load(Settings).secret_key_previous] == found
+    monkeypatch.setenv("ANIMATIZE_SECRET_KEY_PREVIOUS", "[1]")
+    with pytest.raises(SystemExit, match="ANIMATIZE_SECRET_KEY_PREVIOUS"):
+        load(Settings)
+
+
 def test_a_short_previous_secret_is_refused_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANIMATIZE_ENV", "production")
     monkeypatch.setenv("ANIMATIZE_SECRET_KEY", "x" * 32)
