@@ -4,6 +4,8 @@ Fetch metadata first, `Origin` where a browser sends none, as the OWASP cheat sh
 prevention orders them. A request with neither header comes from no browser.
 """
 
+import re
+
 from aiohttp import web
 from yarl import URL
 
@@ -12,6 +14,8 @@ from chassis.serving import Handler
 from gateway.addresses import host_of
 from gateway.sending import SAFE_METHODS
 
+# Scheme, host and port, and no more (RFC 6454, 7).
+ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[^\s/?#@:\[\]\\]+)(:[0-9]*)?", re.IGNORECASE)
 PUBLIC_URL: web.AppKey[str] = web.AppKey("public_url", str)
 
 
@@ -30,15 +34,17 @@ def is_cross_site(request: web.Request, public_url: str) -> bool:
 
 
 def _is_own(origin: str, host: str, public_url: str) -> bool:
-    """Whether the origin (RFC 6454: scheme, host and port, no more) is one of ours."""
+    page = _place(origin)
+    ours = (_place(f"{origin.partition(':')[0]}://{host}"), _place(public_url))
+    return page is not None and page in ours
+
+
+def _place(origin: str) -> tuple[str | None, int | None] | None:
+    """Host and port, however they are written; where there is no port, the usual one of the scheme. None: no origin."""
+    if not ORIGIN.fullmatch(origin):
+        return None
     try:
-        page = URL(origin)
-        ours = (URL.build(scheme=page.scheme, authority=host), URL(public_url))
-        return page.origin() == page and page.scheme in ("http", "https") and _place(page) in map(_place, ours)
-    except ValueError:  # `null`, or nothing that could be a host
-        return False
-
-
-def _place(url: URL) -> tuple[str | None, int | None]:
-    """Host and port, however they are written; where there is no port, the usual one of the scheme."""
+        url = URL(origin)
+    except ValueError:  # a port beyond all ports, say
+        return None
     return url.host, url.port

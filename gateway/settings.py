@@ -1,10 +1,12 @@
 """What the gateway reads from the environment."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings
+from yarl import URL
 
 from chassis.settings import (
     CONFIG,
@@ -23,10 +25,12 @@ from gateway.addresses import Networks
 LEASE_SECONDS = 10.0
 
 
-def _web_address(value: str) -> str:
-    if not value.startswith(("http://", "https://")):
-        raise ValueError("write it with its scheme, for example https://console.example.org")
-    return value
+def _web_origin(value: str) -> str:
+    """Scheme, host and port of an address; whatever path it has is nobody's concern."""
+    with suppress(ValueError):  # of a port that is none, say
+        if value.startswith(("http://", "https://")):
+            return str(URL(value).origin())
+    raise ValueError("write it with its scheme, for example https://console.example.org")
 
 
 class Settings(BaseSettings):
@@ -44,7 +48,7 @@ class Settings(BaseSettings):
     settings_url: Urls = Field(default_factory=local_url(2))
     runs_url: Urls = Field(default_factory=local_url(3))
     vault_url: Urls = Field(default_factory=local_url(4))
-    public_url: Annotated[str, AfterValidator(_web_address)] | None = None
+    public_url: Annotated[str, AfterValidator(_web_origin)] | None = None
     cookie_secure: bool = Field(default_factory=lambda data: data.get("env") == "production")
     trusted_proxies: Networks = ()
     new_guests_per_minute: PositiveInt = 600

@@ -3,6 +3,8 @@
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
+from hypothesis import given
+from hypothesis import strategies as st
 from multidict import CIMultiDict
 from pydantic import TypeAdapter
 
@@ -52,7 +54,6 @@ def test_neither_header_is_no_browsers() -> None:
         ("127.0.0.1:8000", "http://127.0.0.1:8000"),
         ("anything", "https://console.example.org"),
         ("anything", "https://console.example.org:443"),
-        ("h", "http://h/"),
     ],
 )
 def test_our_own_origin_is_known_however_it_is_written(host: str, origin: str) -> None:
@@ -74,7 +75,14 @@ def test_our_own_origin_is_known_however_it_is_written(host: str, origin: str) -
         ("h", "http://h.evil.example"),
         ("h", "http://h@evil.example"),
         ("h", "http://evil.example@h"),
+        ("h", "http://h/"),
         ("h", "http://h/path"),
+        ("h", "http://h?query"),
+        ("h", "http://h\\@evil.example"),
+        ("h", "http://evil.example\\h"),
+        ("evil.example@h", "http://h"),
+        ("", "http://[a]&@/@_.teph]."),
+        ("[a", "http://[a"),
         ("h", "h"),
         ("h", "//h"),
         ("h", "ftp://h"),
@@ -105,3 +113,8 @@ def test_the_host_that_a_proxy_tells_is_our_own_where_the_proxy_is_trusted(peer:
 def test_behind_a_trusted_proxy_the_inner_host_is_not_our_own() -> None:
     headers = {"Host": "gateway:8000", "X-Forwarded-Host": "films.example", "Origin": "http://gateway:8000"}
     assert judged(headers, peer="10.0.0.1")
+
+
+@given(st.text(), st.text(), st.booleans())
+def test_any_text_is_an_origin_or_none(origin: str, host: str, whole: bool) -> None:
+    judged({"Host": host, "Origin": f"https://{origin}" if whole else origin})

@@ -26,6 +26,8 @@ def test_older_secrets_are_read_apart(monkeypatch: pytest.MonkeyPatch) -> None:
         ("ANIMATIZE_SECRET_KEY_PREVIOUS", f"{LONG},short-one"),
         ("ANIMATIZE_SECRET_KEY", "short-one"),
         ("ANIMATIZE_PUBLIC_URL", "console.example.org"),
+        ("ANIMATIZE_PUBLIC_URL", "https://"),
+        ("ANIMATIZE_PUBLIC_URL", "https://console.example.org:port"),
         ("ANIMATIZE_LISTEN", "127.0.0.1:99999"),
         ("ANIMATIZE_LISTEN", "127.0.0.1:0"),
         ("ANIMATIZE_RUNS_URL", "http://runs:nope"),
@@ -41,3 +43,9 @@ def test_a_value_that_nobody_can_mean_stops_the_start(
     with pytest.raises(SystemExit, match=variable) as stopped:
         load(Settings)
     assert "short-one" not in str(stopped.value)
+
+
+@pytest.mark.parametrize("written", ["https://console.example.org/", "https://Console.Example.org:443/console?a=b"])
+def test_of_the_public_address_only_the_origin_counts(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    monkeypatch.setenv("ANIMATIZE_PUBLIC_URL", written)
+    assert load(Settings).public_url == "https://console.example.org"
