@@ -24,7 +24,7 @@ ISSUERS: Final = ("https://accounts.google.com", "accounts.google.com")
 LEEWAY_SECONDS: Final = 60
 NOT_BEFORE_SECONDS: Final = 3600  # nobody gains by asking again before an operator has done something
 LONGEST_SUB, LONGEST_EMAIL, LONGEST_NAME = 255, 320, 200
-PICTURE: Final = re.compile(r"https://[^\x00-\x20\x7f-\U0010ffff\"'<>\\^`{|}]{1,2000}", re.IGNORECASE)  # RFC 3986
+PICTURE: Final = re.compile(r"(?i:https)://[^\x00-\x20\x7f-\U0010ffff\"'<>\\^`{|}]{1,2000}")  # RFC 3986
 WRONG = (JoseError, ValueError, TypeError, KeyError, RecursionError)  # what a token of rubbish can raise on its way
 REGISTRY: Final = JWSRegistry(algorithms=[ALGORITHM], strict_check_header=False)  # further header fields say nothing
 

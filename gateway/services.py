@@ -21,31 +21,39 @@ from gateway.sending import Effort
 
 LONG = Effort(600.0, offered=True)  # a service may be at work on all that an owner has
 LONG_ONCE_OR_TWICE = replace(LONG, repeatable=True)
+UNWRITTEN = {"wrote": False}
 PASSPHRASE_HEADER = "Animatize-Backup-Passphrase"  # noqa: S105 - its name
 
 
 class Auth(Peer):
-    """Sessions. Its answers are about a cookie's token, so they are asked for in the system's own name."""
+    """Sessions. Its answers are about a cookie's token, so they are asked for in the system's own name.
+
+    `wrote` false in what is asked: a guest's first write is announced by `note_write`, so none is to be expected else.
+    """
 
     WHO = Caller("system", Scope.SYSTEM)
 
     async def make_guest(self, user_agent: str) -> dict[str, Any]:
         """`{token, session}` of a new guest."""
-        found: dict[str, Any] = await self.call("POST", "/internal/sessions", self.WHO, {"user_agent": user_agent})
+        found: dict[str, Any] = await self.call(
+            "POST", "/internal/sessions", self.WHO, {"user_agent": user_agent} | UNWRITTEN
+        )
         return found
 
     async def resolve(self, token: str, *, at_once: bool = False) -> dict[str, Any] | None:
         """The session that the token opens; None where it is unknown, expired or ended. `at_once` does not insist."""
         effort = Effort(1.0, retried=False) if at_once else Effort(repeatable=True)
-        return await self._session_of(token, "resolve", effort)
+        return await self._session_of("resolve", {"token": token} | UNWRITTEN, effort)
 
     async def note_write(self, token: str) -> dict[str, Any] | None:
         """Have it noted that the guest is about to write something; None where the session has ended."""
-        return await self._session_of(token, "wrote", Effort(repeatable=True))
+        return await self._session_of("wrote", {"token": token}, Effort(repeatable=True))
 
     async def log_out(self, token: str | None) -> dict[str, Any]:
         """End the session of the token, if it opens one; `{token, session}` of a fresh guest."""
-        found: dict[str, Any] = await self.call("POST", "/internal/sessions/logout", self.WHO, {"token": token})
+        found: dict[str, Any] = await self.call(
+            "POST", "/internal/sessions/logout", self.WHO, {"token": token} | UNWRITTEN
+        )
         return found
 
     async def verify_google(self, credential: str) -> dict[str, Any]:
@@ -68,11 +76,9 @@ class Auth(Peer):
         """Forget the owner and all its sessions. Repeating it does no harm."""
         await self.call("POST", "/internal/erasure", _system(owner), effort=LONG_ONCE_OR_TWICE)
 
-    async def _session_of(self, token: str, path: str, effort: Effort) -> dict[str, Any] | None:
+    async def _session_of(self, path: str, body: dict[str, Any], effort: Effort) -> dict[str, Any] | None:
         try:
-            found: dict[str, Any] = await self.call(
-                "POST", f"/internal/sessions/{path}", self.WHO, {"token": token}, effort
-            )
+            found: dict[str, Any] = await self.call("POST", f"/internal/sessions/{path}", self.WHO, body, effort)
         except Problem as problem:
             if problem.code == "unknown_session":
                 return None

@@ -19,7 +19,7 @@ async def issuer() -> AsyncIterator[Issuer]:
 
 @pytest_asyncio.fixture(name="plant", scope="package", loop_scope="package")
 async def shared_plant(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> AsyncIterator[Plant]:
-    async with plant(tmp_path_factory.mktemp("plant"), **issuer.environment) as shared:
+    async with plant(tmp_path_factory.mktemp("plant"), issuer.environment) as shared:
         yield shared
 
 

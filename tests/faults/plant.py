@@ -1,9 +1,10 @@
 """The real processes, a passage before each service that keeps a part, and a second gateway when asked for."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from tests.faults.files import at_rest
@@ -55,7 +56,9 @@ class Plant:
 
 
 @asynccontextmanager
-async def plant(folder: Path, *, log: Path | None = None, **environment: str) -> AsyncIterator[Plant]:
+async def plant(
+    folder: Path, environment: Mapping[str, str] = MappingProxyType({}), *, log: Path | None = None
+) -> AsyncIterator[Plant]:
     """`log` is where all processes write their lines, if not to a file of the folder."""
     async with AsyncExitStack() as opened:
         passages = {name: await opened.enter_async_context(passage()) for name in (*PASSAGES, "auth")}

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from chassis.documents import write
 from tests import documents
+from tests.issuer import Issuer
 from tests.journeys.browser import Browser
 from tests.processes import Stack
 
@@ -46,6 +47,10 @@ class Secrets:
     passphrase: str = field(default_factory=planted)
     wrong_passphrase: str = field(default_factory=planted)
     credential: str = field(default_factory=lambda: f"eyJhbGciOiJSUzI1NiJ9.{plain()}.{plain()}")
+    good_credential: str = ""
+    sub: str = field(default_factory=plain)
+    email: str = field(default_factory=lambda: f"{plain()}@example.org")
+    name: str = field(default_factory=planted)
     authorization: str = field(default_factory=plain)
     unknown_cookie: str = field(default_factory=plain)
     tracestate: str = field(default_factory=plain)
@@ -57,10 +62,11 @@ class Secrets:
         self.cookies |= {cookie.value for cookie in browser.jar}
 
 
-async def through_everything(stack: Stack, planted: Secrets) -> None:
+async def through_everything(stack: Stack, issuer: Issuer, planted: Secrets) -> None:
     """All that succeeds, on every route, and what is refused while everything runs."""
+    planted.good_credential = issuer.credential(planted.sub, planted.email, name=planted.name)
     async with Browser(stack.url) as browser:
-        for part in (look_around, change_settings, keep_keys, write_runs, back_up, misbehave, come_and_go):
+        for part in PARTS:
             await part(browser, planted)
             planted.note_cookies(browser)
     await speak_no_http(stack, planted)
@@ -153,7 +159,7 @@ async def misbehave(browser: Browser, planted: Secrets) -> None:
 async def come_and_go(browser: Browser, planted: Secrets) -> None:
     await browser.get("/api/auth/sessions")
     await browser.json("DELETE", "/api/auth/sessions")
-    assert (await browser.refused("POST", "/api/auth/google", json={"credential": planted.credential}))["status"] == 503
+    assert (await browser.refused("POST", "/api/auth/google", json={"credential": planted.credential}))["status"] == 401
     planted.note_cookies(browser)
     await browser.json("POST", "/api/auth/logout")
     planted.note_cookies(browser)
@@ -167,6 +173,29 @@ async def come_and_go(browser: Browser, planted: Secrets) -> None:
         await stranger.refused("PUT", "/api/settings", json={}, headers=headers)
         await stranger.ask("GET", "/api/settings", headers=headers)
         planted.note_cookies(stranger)
+
+
+async def sign_in_and_leave(browser: Browser, planted: Secrets) -> None:
+    await browser.get("/api/session/bootstrap")
+    await browser.put("/api/runs/of-a-guest", {"run_id": "of-a-guest", "intent": planted.content})
+    await browser.put("/api/settings/api-keys/runway", {"api_key": planted.api_key})
+    signed_in = await browser.json("POST", "/api/auth/google", {"credential": planted.good_credential})
+    assert (signed_in["user"]["name"], signed_in["adopted"]["runs"]) == (planted.name, 1)
+    planted.note_cookies(browser)
+    await browser.get("/api/auth/me")
+    await browser.json("DELETE", "/api/account", {"confirm": True})
+
+
+PARTS = (
+    look_around,
+    change_settings,
+    keep_keys,
+    write_runs,
+    back_up,
+    misbehave,
+    come_and_go,
+    sign_in_and_leave,
+)
 
 
 async def speak_no_http(stack: Stack, planted: Secrets) -> None:
