@@ -61,8 +61,8 @@ def routes(database: web.AppKey[Database], belongings: Belongings, part: Part) -
 
     async def adopt(request: web.Request) -> web.Response:
         who, operation_id = caller(request), request.match_info["operation_id"]
-        if who.guest is None:
-            raise Problem(400, "no_guest", "The service token of an adoption names the guest.")
+        if who.guest is None or who.guest == who.owner:
+            raise Problem(400, "no_guest", "The token of an adoption names the guest, another than its subject.")
         guest, user = who.guest, who.owner
         answer = await request.app[database].write(
             lambda tx: _adopt_once(tx, operation_id, guest, user, belongings, part)
@@ -84,8 +84,10 @@ def _adopt_once(
     tx: sqlite3.Connection, operation_id: str, guest: str, user: str, belongings: Belongings, part: Part
 ) -> dict[str, Any]:
     """Asking again gives the first answer, so that one whose answer was lost is counted right."""
-    told = tx.execute("SELECT answer FROM restores WHERE restore_id = ? AND owner = ?", (operation_id, user)).fetchone()
+    told = tx.execute("SELECT owner, mode, answer FROM restores WHERE restore_id = ?", (operation_id,)).fetchone()
     if told is not None:
+        if (told["owner"], told["mode"]) != (user, ADOPT):
+            raise Problem(409, "another_operation", "This id is of an operation of another kind, or of somebody else.")
         first: dict[str, Any] = orjson.loads(told["answer"])
         return first
     staging.forget(tx, "owner = ?", guest, part)
