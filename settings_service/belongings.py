@@ -17,23 +17,20 @@ KEPT_NOTE: Final = "kept at sign-in"
 
 _SAVED: Final = f"owner = :guest AND NOT (version = 1 AND change_note = '{INITIAL_NOTE}')"
 _COUNT_SAVED: Final = f"SELECT count(*) FROM versions WHERE {_SAVED}"  # noqa: S608 - constants alone, as in what follows
-# The guest's versions that the user lacks, and the numbers that they get. The guest's latest has a note that says so.
-_FRESH: Final = f"""
+# The guest's versions that the user lacks, in their order. The guest's latest has a note that says where it is from;
+# which version one repeats is not told, for that number was the guest's.
+_IMPORT: Final = f"""
+    INSERT INTO versions (owner, version, settings, change_note, created_at, restored_from, digest)
     WITH coming AS (
         SELECT version, digest, created_at, iif(version = :latest, :note, change_note) AS noted
         FROM versions WHERE {_SAVED}),
     fresh AS (
-        SELECT version, noted, :highest + row_number() OVER (ORDER BY version) AS number
+        SELECT version, noted, row_number() OVER (ORDER BY version) AS place
         FROM coming WHERE NOT EXISTS (
             SELECT 1 FROM versions WHERE owner = :user AND digest = coming.digest
             AND created_at = coming.created_at AND change_note = coming.noted))
-"""  # noqa: S608
-_IMPORT: Final = f"""
-    {_FRESH}
-    INSERT INTO versions (owner, version, settings, change_note, created_at, restored_from, digest)
-    SELECT :user, fresh.number, settings, fresh.noted, created_at, repeated.number, digest
-    FROM fresh JOIN versions USING (version) LEFT JOIN fresh AS repeated ON repeated.version = restored_from
-    WHERE owner = :guest ORDER BY fresh.number
+    SELECT :user, :highest + place, settings, noted, created_at, NULL, digest
+    FROM fresh JOIN versions USING (version) WHERE owner = :guest ORDER BY place
 """  # noqa: S608
 _TAKE_VERSIONS: Final = """
     INSERT INTO versions (owner, version, settings, change_note, created_at, restored_from, digest)
