@@ -139,6 +139,14 @@ def test_nothing_is_noted_before_the_last_key_is_under_the_new_secret(vault: Pat
     assert (finished.done, finished.rewrapped) == (True, half.left[OLD.current.id])
 
 
+def test_a_write_waits_for_no_more_than_a_hundred_rows(vault: Path) -> None:
+    looked_at: list[int] = []
+    rekeyed(vault, lambda seen, total: looked_at.append(seen))
+    steps = [after - before for before, after in zip([0, *looked_at], looked_at, strict=False)]
+    assert max(steps) == 100
+    assert sum(steps) == ALL_KEYS
+
+
 def test_the_status_changes_nothing(vault: Path) -> None:
     before = everything(vault)
     told = standing(vault, NEW_SECRET, [OLD_SECRET])
