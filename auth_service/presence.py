@@ -32,6 +32,7 @@ class Presence:
     def __init__(self, database: Database, lifetime: Lifetime, now: Clock) -> None:
         self._database, self._lifetime, self._now = database, lifetime, now
         self._touching: dict[str, asyncio.Task[None]] = {}
+        self._latest: dict[str, tuple[dict[str, Any], datetime]] = {}
 
     async def resolve(self, token: str, user_agent: str | None, *, wrote: bool) -> Session:
         """The live session of a token. Raises Problem 404 for an unknown, expired or ended one alike.
@@ -68,11 +69,17 @@ class Presence:
         return clock.written(self._lifetime.prolonged(now, created_at, expires_at, signed_in=is_user(found["owner"])))
 
     def _touch_behind(self, used: dict[str, Any], now: datetime) -> None:
+        """One write at a time for a session; of what comes meanwhile, the last goes next."""
         session_id = used["session_id"]
+        self._latest[session_id] = (used, now)
         if session_id not in self._touching:
-            task = asyncio.create_task(self._touch(used, now))
+            task = asyncio.create_task(self._touch_until_done(session_id))
             self._touching[session_id] = task
             task.add_done_callback(lambda _: self._touching.pop(session_id))
+
+    async def _touch_until_done(self, session_id: str) -> None:
+        while (latest := self._latest.pop(session_id, None)) is not None:
+            await self._touch(*latest)
 
     async def _touch(self, used: dict[str, Any], now: datetime) -> None:
         values = used | {"now": clock.written(now), "seen_before": clock.written(now - SEEN_EVERY)}

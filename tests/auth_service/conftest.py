@@ -10,6 +10,7 @@ from aiohttp import ClientResponse
 from pytest_aiohttp.plugin import AiohttpClient
 
 from auth_service.app import create_app
+from auth_service.routes import PRESENCE
 from auth_service.settings import Settings
 from chassis.peers import Scope, Signer
 from tests.issuer import Issuer
@@ -78,6 +79,10 @@ class Auth(Asker):
     async def erase(self, owner: str) -> None:
         answer = await self.post("/internal/erasure", owner=owner, scope=Scope.SYSTEM)
         assert (answer.status, await answer.json()) == (200, {"erased": True})
+
+    async def settled(self) -> None:
+        """Return when nothing is being written behind an answer any more."""
+        await self.client.app[PRESENCE].settled()
 
     async def _opened(self, answer: ClientResponse, status: int = 200) -> tuple[str, dict[str, Any]]:
         assert answer.status == status, await answer.text()
