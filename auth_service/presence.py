@@ -73,13 +73,14 @@ class Presence:
         session_id = used["session_id"]
         self._latest[session_id] = (used, now)
         if session_id not in self._touching:
-            task = asyncio.create_task(self._touch_until_done(session_id))
-            self._touching[session_id] = task
-            task.add_done_callback(lambda _: self._touching.pop(session_id))
+            self._touching[session_id] = asyncio.create_task(self._touch_until_done(session_id))
 
     async def _touch_until_done(self, session_id: str) -> None:
-        while (latest := self._latest.pop(session_id, None)) is not None:
-            await self._touch(*latest)
+        try:
+            while (latest := self._latest.pop(session_id, None)) is not None:
+                await self._touch(*latest)
+        finally:  # here and not in a callback: between the last look and this nobody can put anything there
+            del self._touching[session_id]
 
     async def _touch(self, used: dict[str, Any], now: datetime) -> None:
         values = used | {"now": clock.written(now), "seen_before": clock.written(now - SEEN_EVERY)}

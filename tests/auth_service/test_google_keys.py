@@ -20,6 +20,10 @@ from tests.contract.shape import problem
 from tests.issuer import Answer, Issuer, key_of
 
 
+def jwk(**changed: Any) -> dict[str, Any]:
+    return {**key_of(0).as_dict(private=False), **changed}
+
+
 async def unavailable(auth: Auth, credential: str) -> int:
     """For how long, in seconds, sign-in is said to be closed."""
     answer = await ask(auth, credential)
@@ -130,7 +134,11 @@ async def test_keys_that_are_known_outlast_an_outage_but_not_their_time(
 
 
 async def status_500(_: web.Request) -> web.Response:
-    return web.Response(status=500, body=b'{"keys": []}')
+    return web.Response(status=500, body=write({"keys": [jwk()]}))
+
+
+async def too_much(_: web.Request) -> web.Response:
+    return web.Response(body=write({"keys": [jwk()], "more": "x" * 70_000}))
 
 
 async def html(_: web.Request) -> web.Response:
@@ -184,7 +192,7 @@ async def a_bomb(_: web.Request) -> web.Response:
     return web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
 
 
-FAILURES: list[Answer] = [status_500, html, nothing, no_keys, a_list, keys_that_are_none, deep, no_text, cut]
+FAILURES: list[Answer] = [status_500, too_much, html, nothing, no_keys, a_list, keys_that_are_none, deep, no_text, cut]
 
 
 @pytest.mark.parametrize("failure", [*FAILURES, without_end, a_bomb], ids=lambda each: each.__name__)
@@ -312,10 +320,6 @@ async def test_one_who_gives_up_waiting_leaves_the_others_their_turn(keys: Googl
 )
 def test_keys_are_kept_as_long_as_is_said_within_sane_bounds(headers: dict[str, str], seconds: float) -> None:
     assert life_of(headers) == seconds
-
-
-def jwk(**changed: Any) -> dict[str, Any]:
-    return {**key_of(0).as_dict(private=False), **changed}
 
 
 def test_only_keys_that_can_sign_an_id_token_are_taken() -> None:

@@ -1,5 +1,6 @@
 """How long sessions live: use prolongs them, 90 days are the end of one that is signed in."""
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -108,6 +109,19 @@ async def test_of_uses_that_come_while_one_is_written_the_last_is_written_too(
     await auth.settled()
     assert told["expires_at"] == column(database, "expires_at") == text(clock.now + timedelta(hours=720))
     assert (column(database, "last_seen_at"), column(database, "user_agent")) == (text(clock.now), "after 8")
+
+
+async def test_no_use_is_lost_between_two_writes(auth: Auth, clock: Clock, database: Path) -> None:
+    token, _ = await auth.open_guest()
+    for n in range(150):
+        clock.advance(minutes=1)
+        await auth.resolve(token)
+        for _ in range(n % 5):
+            await asyncio.sleep(0)
+        clock.advance(minutes=1)
+        await auth.resolve(token)
+        await auth.settled()
+        assert column(database, "last_seen_at") == text(clock.now)
 
 
 async def test_an_ended_session_is_not_brought_back_by_a_use_that_was_on_its_way(
