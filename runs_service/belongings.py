@@ -36,14 +36,13 @@ DROP_EQUAL = """
 # A run that waits for the commit of a restore may name the content of the live one, which is about to go.
 STAGED_ON_LIVE = """
     SELECT staged.restore_id, staged.position, staged.content_id,
-        :highest + dense_rank() OVER (ORDER BY staged.content_id) AS copy_id
+        :highest + row_number() OVER (ORDER BY staged.restore_id, staged.position) AS copy_id
     FROM restores JOIN staged_runs AS staged USING (restore_id)
         JOIN runs AS live ON live.owner = staged.owner AND live.run_id = staged.run_id
     WHERE restores.owner = :guest AND live.content_id = staged.content_id"""
 COPY_CONTENTS = f"""
     INSERT INTO contents (content_id, search, payload)
-    SELECT copy_id, search, payload FROM (SELECT DISTINCT content_id, copy_id FROM ({STAGED_ON_LIVE}))
-        JOIN contents USING (content_id)"""  # noqa: S608 - a constant of this module, as in what follows
+    SELECT copy_id, search, payload FROM ({STAGED_ON_LIVE}) JOIN contents USING (content_id)"""  # noqa: S608 - a constant of this module, as in what follows
 NAME_COPIES = f"""
     UPDATE staged_runs SET content_id = shared.copy_id FROM ({STAGED_ON_LIVE}) AS shared
     WHERE staged_runs.restore_id = shared.restore_id AND staged_runs.position = shared.position"""  # noqa: S608

@@ -18,7 +18,7 @@ OWNING = ("settings", "runs")
 GUEST, USER, OTHER = "guest:a", "user:a", "user:b"
 WRITTEN: dict[str, tuple[str, dict[str, Any]]] = {
     "settings": ("/api/settings", {"settings": {"mine": 1}}),
-    "runs": ("/api/runs/R00000001", {"run_id": "R00000001", "source_image_data_url": "data:image/png;base64,AAAA"}),
+    "runs": ("/api/runs/R000000ff", {"run_id": "R000000ff", "source_image_data_url": "data:image/png;base64,AAAA"}),
     "vault": ("/api/settings/api-keys/runway", {"api_key": "a key of some length"}),
 }
 HISTORY = {"settings": {"of": "a document"}, "created_at": "2026-11-22T10:00:00Z", "change_note": "imported"}

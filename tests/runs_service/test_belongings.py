@@ -375,3 +375,14 @@ async def test_it_takes_no_more_statements_for_many_runs_than_for_few(asker: Ask
         asked.clear()
         await told(await asker.delete("/api/runs", owner=USER))
     assert lengths[0] == lengths[1] < 25
+
+
+async def test_erasing_takes_also_an_image_that_nothing_shows(asker: Asker, file: Path) -> None:
+    await puts(asker, GUEST, run(1, **image(b"a")))
+    await puts(asker, OTHER, run(1, **image(b"a")))
+    with opened(file) as tx:
+        tx.execute("INSERT INTO images SELECT owner, 'left behind', size, bytes FROM images")
+        tx.execute("DELETE FROM images WHERE owner = ? AND sha256 = 'left behind'", (OTHER,))
+    await told(await asker.post("/internal/erasure", owner=GUEST, scope=Scope.SYSTEM))
+    assert counted(file, "images") == 1
+    check(file, OTHER)
