@@ -14,7 +14,7 @@ from tests.contract.conftest import Service, Start
 from tests.contract.shape import problem
 from tests.contract.test_staging import SAMPLES, Restoring, settled, told
 
-OWNING = ("settings", "runs")
+OWNING = ("settings", "runs", "vault")
 GUEST, USER, OTHER = "guest:a", "user:a", "user:b"
 WRITTEN: dict[str, tuple[str, dict[str, Any]]] = {
     "settings": ("/api/settings", {"settings": {"mine": 1}}),
