@@ -21,6 +21,8 @@ UNFINISHED: Final = f"""
 
 CONCERNED: Final = f"(owner = :owner OR target = :owner) AND holder <> '{POSTPONED}'"
 COMMITTING: Final = f"SELECT 1 FROM operations WHERE {CONCERNED} AND stage = 'committing'"  # noqa: S608 - constants
+UNENDED: Final = f"""
+    SELECT 1 FROM operations WHERE {CONCERNED} AND stage IN ('staging', 'committing', 'aborting')"""  # noqa: S608
 STEPS: Final = f"""
     SELECT coalesce(sum(CASE stage WHEN 'staging' THEN 1 WHEN 'committing' THEN 2 WHEN 'aborting' THEN 2 ELSE 3 END), 0)
     FROM operations WHERE {CONCERNED}"""  # noqa: S608
@@ -46,6 +48,11 @@ def count_unfinished(tx: sqlite3.Connection) -> list[Unfinished]:
 def is_committing(tx: sqlite3.Connection, owner: str) -> bool:
     """Whether anything is being put into the owner's profile, or taken out of it, at this moment."""
     return tx.execute(COMMITTING, {"owner": owner}).fetchone() is not None
+
+
+def is_at_something(tx: sqlite3.Connection, owner: str) -> bool:
+    """Whether any operation that concerns the owner is not at its end, if only because it is being taken back."""
+    return tx.execute(UNENDED, {"owner": owner}).fetchone() is not None
 
 
 def count_steps(tx: sqlite3.Connection, owner: str) -> int:

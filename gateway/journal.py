@@ -21,6 +21,7 @@ from gateway.entries import (
     Unfinished,
     count_steps,
     count_unfinished,
+    is_at_something,
     is_committing,
     operation_of,
     read_entry,
@@ -83,7 +84,7 @@ class Journal:
 
         def insert(tx: sqlite3.Connection) -> Operation:
             succession.drop_postponed(tx, owner)
-            if is_committing(tx, owner):
+            if is_at_something(tx, owner):  # what is taken back later would write of the owner once more
                 raise under_way()
             return self._insert(tx, _decided(owner, kind))
 

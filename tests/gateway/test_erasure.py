@@ -90,6 +90,14 @@ async def test_an_owner_who_is_at_something_else_is_told_to_wait(services: FakeS
     assert services.diary == []
 
 
+async def test_what_is_still_being_taken_back_is_waited_for(services: FakeServices, journal: Journal) -> None:
+    restore = await journal.begin("guest:a", Kind.RESTORE, "merge")
+    assert await journal.move(restore, Stage.ABORTING)
+    with pytest.raises(Problem) as refused:
+        await erase(services, journal)
+    assert refused.value.status == 409
+
+
 async def test_a_user_to_whom_a_guest_is_being_moved_is_told_to_wait(services: FakeServices, journal: Journal) -> None:
     await journal.begin_adoption("guest:a", "user:1")
     with pytest.raises(Problem) as refused:

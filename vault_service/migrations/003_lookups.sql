@@ -6,4 +6,4 @@ CREATE INDEX undo_keys_by_key ON undo_keys (key_id);
 -- All of one owner, who is erased.
 CREATE INDEX staged_keys_by_owner ON staged_keys (owner);
 CREATE INDEX undo_keys_by_owner ON undo_keys (owner);
-CREATE INDEX restores_by_owner ON restores (owner);
+CREATE INDEX restores_by_owner ON restores (owner, kept);
