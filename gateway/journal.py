@@ -15,18 +15,9 @@ import orjson
 
 from chassis.database import Database
 from chassis.problems import Problem
-from gateway import metrics, succession
+from gateway import entries, metrics, succession
 from gateway.backup_turns import one_backup
-from gateway.entries import (
-    Unfinished,
-    count_steps,
-    count_unfinished,
-    is_at_something,
-    is_committing,
-    operation_of,
-    read_entry,
-    read_restores,
-)
+from gateway.entries import Unfinished
 from gateway.leases import held
 from gateway.operations import ENDED, Entry, Kind, Operation, Stage
 from gateway.refusals import lapsed, under_way, unknown_restore
@@ -47,7 +38,7 @@ class Journal:
         """Raises Problem 409 while another operation of this owner is under way, or where `name` is taken."""
 
         def insert(tx: sqlite3.Connection) -> Operation:
-            taken = read_entry(tx, owner, name) if name is not None else None
+            taken = entries.read_entry(tx, owner, name) if name is not None else None
             if taken is not None and taken.operation.stage not in (Stage.ABORTED, Stage.ABORTING):
                 raise under_way()
             return self._insert(tx, _fresh(owner, kind, mode, name))
@@ -58,7 +49,7 @@ class Journal:
         """The undo, and the restore that it takes back. Raises Problem 404, 409 where that cannot be undone."""
 
         def insert(tx: sqlite3.Connection) -> tuple[Operation, Operation]:
-            found = read_entry(tx, owner, restore_name)
+            found = entries.read_entry(tx, owner, restore_name)
             if found is None:
                 raise unknown_restore()
             if (reason := found.why_not_undone()) is not None:
@@ -84,7 +75,7 @@ class Journal:
 
         def insert(tx: sqlite3.Connection) -> Operation:
             succession.drop_postponed(tx, owner)
-            if is_at_something(tx, owner):  # what is taken back later would write of the owner once more
+            if entries.is_at_something(tx, owner):  # what is taken back later would write of the owner once more
                 raise under_way()
             return self._insert(tx, _decided(owner, kind))
 
@@ -178,7 +169,7 @@ class Journal:
                 " RETURNING *",
                 (self._holder, now + self._lease, now, _json(list(Kind))),
             ).fetchone()
-            return operation_of(row) if row else None
+            return entries.operation_of(row) if row else None
 
         if not await self._database.read(lambda tx: _any_lapsed(tx, now)):
             return None
@@ -186,23 +177,23 @@ class Journal:
 
     async def unfinished(self) -> list[Unfinished]:
         """How many operations of each kind and stage are not at their end; reads those alone, by their index."""
-        return await self._database.read(count_unfinished)
+        return await self._database.read(entries.count_unfinished)
 
     async def commit_under_way(self, owner: str) -> bool:
         """A restore or an adoption that puts something into the owner's profile, at this moment."""
-        return await self._database.read(lambda tx: is_committing(tx, owner))
+        return await self._database.read(lambda tx: entries.is_committing(tx, owner))
 
     async def steps(self, owner: str) -> int:
         """Rises with every step of the owner's operations: the same before and after means that none was taken."""
-        return await self._database.read(lambda tx: count_steps(tx, owner))
+        return await self._database.read(lambda tx: entries.count_steps(tx, owner))
 
     async def entry(self, owner: str, name: str) -> Entry | None:
         """The owner's latest operation of this name."""
-        return await self._database.read(lambda tx: read_entry(tx, owner, name))
+        return await self._database.read(lambda tx: entries.read_entry(tx, owner, name))
 
     async def restores(self, owner: str) -> list[Entry]:
         """The owner's restores, newest first, at most MOST_SHOWN."""
-        return await self._database.read(lambda tx: read_restores(tx, owner, MOST_SHOWN))
+        return await self._database.read(lambda tx: entries.read_restores(tx, owner, MOST_SHOWN))
 
     def one_backup(self, owner: str) -> AbstractAsyncContextManager[None]:
         """The owner's turn to make a backup. Raises Problem 409 while another is being made."""
@@ -223,7 +214,7 @@ class Journal:
 
     async def _returned(self, sql: str, values: tuple[Any, ...]) -> Operation | None:
         row = await self._database.write(lambda tx: tx.execute(sql, values).fetchone())
-        return operation_of(row) if row else None
+        return entries.operation_of(row) if row else None
 
     async def _changed(self, sql: str, values: tuple[Any, ...]) -> bool:
         return await self._database.write(lambda tx: tx.execute(sql, values).rowcount == 1)
