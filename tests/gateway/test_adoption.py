@@ -2,13 +2,11 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from chassis.database import Database, opened
+from chassis.database import Database
 from chassis.problems import Problem
 from gateway import adoption, erasure
 from gateway.journal import Journal
@@ -18,17 +16,6 @@ from gateway.settling import settle
 from tests.gateway.owners import FakeServices
 
 ROWS = "SELECT kind, owner, target, stage, holder = 'postponed' AS postponed FROM operations ORDER BY rowid"
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with opened(tmp_path / "gateway.db", "gateway") as database:
-        yield database
-
-
-@pytest.fixture
-def journal(database: Database) -> Journal:
-    return Journal(database)
 
 
 @pytest.fixture

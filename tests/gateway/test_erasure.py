@@ -1,12 +1,10 @@
 """Everything of an owner goes, in every service, and the journal forgets the owner too."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import cast
 
 import pytest
 
-from chassis.database import Database, opened
+from chassis.database import Database
 from chassis.problems import Problem
 from gateway import adoption, erasure
 from gateway.journal import Journal
@@ -14,17 +12,6 @@ from gateway.operations import Kind, Stage
 from gateway.services import Services
 from tests.gateway.owners import FakeServices
 from tests.gateway.test_adoption import in_journal, recover, sign_in
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with opened(tmp_path / "gateway.db", "gateway") as database:
-        yield database
-
-
-@pytest.fixture
-def journal(database: Database) -> Journal:
-    return Journal(database)
 
 
 @pytest.fixture

@@ -2,21 +2,13 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from chassis.database import Database, opened
+from chassis.database import Database
 from chassis.problems import Problem
 from gateway.journal import Journal
 from gateway.operations import Kind, Stage
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with opened(tmp_path / "gateway.db", "gateway") as database:
-        yield database
 
 
 async def let_leases_lapse(database: Database) -> None:

@@ -1,26 +1,18 @@
 """What the gateway tells of its services and of its journal, however long that is."""
 
 import sqlite3
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import aiohttp
 import pytest
 from prometheus_client import REGISTRY
 
-from chassis.database import Database, opened
+from chassis.database import Database
 from chassis.documents import Malformed
 from gateway import metrics
 from gateway.entries import UNFINISHED
 from gateway.journal import Journal
 from gateway.metrics import Failure, failure_of
 from gateway.operations import Kind, Stage
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with opened(tmp_path / "gateway.db", "gateway") as database:
-        yield database
 
 
 async def unfinished(database: Database, kind: str, stage: str) -> float | None:

@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
 
-from chassis.database import Database, opened
+from chassis.database import Database
 from chassis.problems import Problem, unavailable
 from chassis.uploads import BLANK, encode_end, encode_item
 from gateway.idempotency import Fingerprint
@@ -82,12 +81,6 @@ class Peers:
 
 def order(name: str | None = None, mode: str = "merge", *, dry_run: bool = False) -> Order:
     return Order(OWNER, mode, Fingerprint([b"key"], mode), dry_run=dry_run, name=name)
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with opened(tmp_path / "gateway.db", "gateway") as database:
-        yield database
 
 
 async def document() -> AsyncIterator[bytes]:
