@@ -6,6 +6,7 @@ A bomb costs its sender's time and no memory: what comes out is counted piece by
 import asyncio
 import re
 import sys
+import time
 import zlib
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import suppress
@@ -15,6 +16,7 @@ import aiohttp
 from aiohttp import web
 
 from chassis.problems import Problem
+from gateway.identity import IDENTITY
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -23,6 +25,9 @@ else:
 
 PIECE: Final = 256 << 10  # bytes that one step of a decoder gives at most
 WINDOW_LOG: Final = 23  # 8 MiB, the most that RFC 8878, 3.1.1.1.2 asks of a decoder: all the memory that a frame gets
+
+STALL_SECONDS: Final = 30.0
+LOOK_SECONDS: Final = 1.0  # between two looks whether whoever sends a long body may still do so
 
 GZIP_LEVEL, ZSTD_LEVEL = 5, 3
 GZIP_FORMAT: Final = 16 + zlib.MAX_WBITS
@@ -64,10 +69,25 @@ def body_of(request: web.Request, limit: int) -> AsyncIterator[bytes]:
 
 
 async def arriving(request: web.Request) -> AsyncIterator[bytes]:
-    """Raises Problem where the sender leaves before the end, so that nobody takes that for the fault of a service."""
+    """Raises Problem: 400 where the sender leaves before the end, so that nobody takes that for the fault of a service,
+    or sends nothing for STALL_SECONDS; 401 where its session has ended meanwhile."""
+    identity, looked_at = request.app[IDENTITY], time.monotonic()
+    while chunk := await _next_chunk(request):
+        if time.monotonic() - looked_at > LOOK_SECONDS:
+            await identity.refuse_ended(request)
+            looked_at = time.monotonic()
+        yield chunk
+    await identity.refuse_ended(request)
+
+
+async def _next_chunk(request: web.Request) -> bytes:
+    """Nothing at the end of the body."""
     try:
-        async for chunk in request.content.iter_any():
-            yield chunk
+        async with asyncio.timeout(STALL_SECONDS):
+            return await request.content.readany()
+    except TimeoutError as error:
+        detail = f"Nothing more of the body came for {STALL_SECONDS:.0f} s. Nothing was changed; send it again."
+        raise Problem(400, "stalled", detail) from error
     except (ConnectionResetError, aiohttp.ClientConnectionError) as error:
         raise Problem(400, "cut_off", "The body broke off. Nothing was changed; send it again.") from error
 

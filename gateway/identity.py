@@ -48,8 +48,9 @@ class Session:
 
 
 SESSION = web.RequestKey("session", Session)
-# The token that the answer's cookie is to hold, with its session; None: the answer takes the cookie away.
-FRESH_TOKEN: web.RequestKey[tuple[str, Session] | None] = web.RequestKey("fresh_token", tuple)
+ADMITTED: web.RequestKey[tuple[str, Session]] = web.RequestKey("admitted", tuple)  # a session made for this request
+RENEWED: web.RequestKey[tuple[str, Session]] = web.RequestKey("renewed", tuple)  # one whose cookie is to live longer
+LEFT: web.RequestKey[bool] = web.RequestKey("left", bool)  # the answer takes the cookie away
 
 
 class Identity:
@@ -67,11 +68,10 @@ class Identity:
             session = await (self.resolve(token, stale=True) if read else self._resolve_to_write(token))
             if session is not None:
                 if session.renewed:
-                    request[FRESH_TOKEN] = (token, session)
+                    request[RENEWED] = (token, session)
                 return session
             if not read:
-                detail = "This session has ended. Nothing was changed; load the page again, then repeat the change."
-                raise Problem(401, "session_ended", detail)
+                raise session_ended()
         request.app[NEW_GUESTS].count(request)
         made = await self._auth.make_guest(user_agent(request))
         session = self.admit(request, made)
@@ -83,7 +83,7 @@ class Identity:
         """Have the answer to `request` carry the cookie of a session just made (`{token, session}`)."""
         token, session = made["token"], _session(made["session"])
         self._known[token] = (self._clock(), session)
-        request[FRESH_TOKEN] = (token, session)
+        request[ADMITTED] = (token, session)
         return session
 
     async def resolve(self, token: str, *, stale: bool = False) -> Session | None:
@@ -119,10 +119,25 @@ class Identity:
         self._known[token] = (asked_at, replace(session, renewed=False))
         return session
 
+    async def is_live(self, token: str) -> bool:
+        """False also where nobody can tell."""
+        try:
+            return await self.resolve(token) is not None
+        except Problem:
+            return False
+
     async def is_user(self, token: str | None) -> bool:
         """Whether the token is of somebody who is signed in."""
         session = await self.resolve(token) if token is not None else None
         return session is not None and session.owner.startswith("user:")
+
+    async def refuse_ended(self, request: web.Request) -> None:
+        """Raises Problem 401 where the session of a request that writes has ended since it began: a body can take long
+        to arrive."""
+        token = request[ADMITTED][0] if ADMITTED in request else presented_token(request)
+        writes = SESSION in request and request.method not in SAFE_METHODS
+        if writes and token is not None and await self.resolve(token) is None:
+            raise session_ended()
 
     def forget(self) -> None:
         """Ask anew for everyone: a session was ended through this very process."""
@@ -150,6 +165,17 @@ def presented_token(request: web.Request) -> str | None:
     return request.cookies.get(COOKIE)
 
 
+def usable_token(request: web.Request) -> str | None:
+    """None also where what is presented can be nobody's token: whoever signs in or out takes that for no cookie."""
+    token = presented_token(request)
+    return token if token is not None and TOKEN.fullmatch(token) else None
+
+
+def session_ended() -> Problem:
+    detail = "This session has ended. Nothing was changed; load the page again, then repeat the change."
+    return Problem(401, "session_ended", detail)
+
+
 def user_agent(request: web.Request) -> str:
     """What the browser calls itself; bytes that are no UTF-8, which HTTP allows, become question marks."""
     return request.headers.get("User-Agent", "").encode("utf-8", "replace").decode()
@@ -159,9 +185,9 @@ def cookie_setter(*, secure: bool) -> Callable[[web.Request, web.StreamResponse]
     """Sets the cookie of a session made for this request, whatever kind of answer it gets, but not on our faults."""
 
     async def set_cookie(request: web.Request, response: web.StreamResponse) -> None:
-        if FRESH_TOKEN not in request or response.status >= 500:
+        if response.status >= 500 or (cookie := await _cookie_for(request)) is None:
             return
-        token, life = _cookie(request[FRESH_TOKEN])
+        token, life = cookie
         # aiohttp writes response.cookies into the headers before this hook runs, so the header is made here
         attributes = f"HttpOnly; Max-Age={life}; Path=/; SameSite=Lax{'; Secure' if secure else ''}"
         response.headers.add("Set-Cookie", f"{COOKIE}={token}; {attributes}")
@@ -169,11 +195,21 @@ def cookie_setter(*, secure: bool) -> Callable[[web.Request, web.StreamResponse]
     return set_cookie
 
 
-def _cookie(fresh: tuple[str, Session] | None) -> tuple[str, int]:
-    """Its value, and its life in seconds: none, where the browser is to forget it."""
-    if fresh is None:
+async def _cookie_for(request: web.Request) -> tuple[str, int] | None:
+    """Its value and its life in seconds, none where the browser is to forget it; None where it is left as it is.
+
+    A renewal that comes late, when the browser may hold the cookie of a later session already, is not sent.
+    """
+    if LEFT in request:
         return "", 0
-    token, session = fresh
+    if ADMITTED in request:
+        return _living(*request[ADMITTED])
+    if RENEWED in request and await request.app[IDENTITY].is_live(request[RENEWED][0]):
+        return _living(*request[RENEWED])
+    return None
+
+
+def _living(token: str, session: Session) -> tuple[str, int]:
     return token, max(0, int((session.expires_at - datetime.now(UTC)).total_seconds()))
 
 

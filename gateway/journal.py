@@ -102,6 +102,10 @@ class Journal:
         await self._database.write(work)
         metrics.OPERATIONS_ENDED.labels(operation.kind, Stage.DONE).inc()
 
+    async def guests_of(self, user: str) -> list[str]:
+        """Whose things the user has taken over."""
+        return await self._database.read(lambda tx: succession.guests_of(tx, user))
+
     async def forget(self, owner: str, *, but: str | None = None) -> None:
         """Drop what the journal tells of an erased owner, except the operation `but`."""
         await self._database.write(lambda tx: succession.forget(tx, owner, but))

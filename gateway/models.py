@@ -1,8 +1,8 @@
 """What crosses the wire at the gateway's own routes."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StrictBool
 
 
 class RestoreQuery(BaseModel):
@@ -191,11 +191,17 @@ class SignedIn(BaseModel):
     adopted: Adopted
 
 
+def _meant(confirm: bool) -> bool:
+    if not confirm:
+        raise ValueError("has to be true: everything will be gone for good")
+    return confirm
+
+
 class AccountDeletion(BaseModel):
     """Says that it is meant."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
-    confirm: Literal[True]
+    confirm: Annotated[StrictBool, AfterValidator(_meant)]
 
 
 class AccountDeleted(BaseModel):

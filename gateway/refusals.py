@@ -8,7 +8,7 @@ UNDER_WAY: Final = "restore_under_way"
 
 
 def under_way() -> Problem:
-    detail = "Another restore of this profile is under way; wait until it has ended."
+    detail = "Another restore, sign-in or deletion of this profile is under way; wait until it has ended."
     return Problem(409, UNDER_WAY, detail, headers={"Retry-After": "2"})
 
 

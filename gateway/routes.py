@@ -16,7 +16,7 @@ from gateway import adoption, backup, erasure, restore, undo
 from gateway.compression import acceptable_coding, body_of, encoded, too_large
 from gateway.forwarding import SERVICES, end_sessions, to
 from gateway.idempotency import Fingerprint, requested_name
-from gateway.identity import FRESH_TOKEN, IDENTITY, SESSION, Audience, presented_token, user_agent
+from gateway.identity import IDENTITY, LEFT, SESSION, Audience, usable_token, user_agent
 from gateway.journal import Journal
 from gateway.limiting import NEW_GUESTS, SIGN_INS
 from gateway.models import (
@@ -57,7 +57,9 @@ async def export_backup(request: web.Request) -> web.StreamResponse:
 
 async def export_sealed_backup(request: web.Request) -> web.StreamResponse:
     """The same with the provider keys, sealed under a passphrase: readable on any server with it, on none without."""
-    return await _stream_backup(request, (await read_json(request, BackupRequest)).passphrase)
+    passphrase = (await read_json(request, BackupRequest)).passphrase
+    await request.app[IDENTITY].refuse_ended(request)
+    return await _stream_backup(request, passphrase)
 
 
 async def _stream_backup(request: web.Request, passphrase: SecretStr | None) -> web.StreamResponse:
@@ -129,7 +131,7 @@ async def undo_restore(request: web.Request) -> web.Response:
 
 async def log_out(request: web.Request) -> web.Response:
     """End this session; the answer carries the cookie of a fresh guest."""
-    token = presented_token(request)
+    token = usable_token(request)
     if not await request.app[IDENTITY].is_user(token):  # who is signed in can always log out
         request.app[NEW_GUESTS].count(request)
     made = await request.app[SERVICES].auth.log_out(token)
@@ -145,7 +147,7 @@ async def sign_in_with_google(request: web.Request) -> web.Response:
     if len(body.credential) > LONGEST_CREDENTIAL:
         raise Problem(413, "too_large", f"No credential of Google's is longer than {LONGEST_CREDENTIAL} characters.")
     answer, made = await adoption.sign_in(
-        body.credential, presented_token(request), user_agent(request), request.app[SERVICES], request.app[JOURNAL]
+        body.credential, usable_token(request), user_agent(request), request.app[SERVICES], request.app[JOURNAL]
     )
     request.app[IDENTITY].forget()
     request.app[IDENTITY].admit(request, made)
@@ -155,9 +157,10 @@ async def sign_in_with_google(request: web.Request) -> web.Response:
 async def delete_account(request: web.Request) -> web.Response:
     """Delete everything of this owner, in every service, for good. The cookie goes with it."""
     await read_json(request, AccountDeletion)
+    await request.app[IDENTITY].refuse_ended(request)
     await erasure.erase(request[SESSION].owner, Kind.DELETION, request.app[SERVICES], request.app[JOURNAL])
     request.app[IDENTITY].forget()
-    request[FRESH_TOKEN] = None
+    request[LEFT] = True
     return json_response({"deleted": True})
 
 

@@ -25,7 +25,15 @@ UNWRITTEN = {"wrote": False}
 PASSPHRASE_HEADER = "Animatize-Backup-Passphrase"  # noqa: S105 - its name
 
 
-class Auth(Peer):
+class Holder(Peer):
+    """A service that holds something of owners: each knows how to forget one."""
+
+    async def erase(self, owner: str) -> None:
+        """Forget the owner and all that it has. Repeating it does no harm."""
+        await self.call("POST", "/internal/erasure", _system(owner), effort=LONG_ONCE_OR_TWICE)
+
+
+class Auth(Holder):
     """Sessions. Its answers are about a cookie's token, so they are asked for in the system's own name.
 
     `wrote` false in what is asked: a guest's first write is announced by `note_write`, so none is to be expected else.
@@ -72,10 +80,6 @@ class Auth(Peer):
         found = await self.call("POST", "/internal/guests/claim", self.WHO, {"limit": most})
         return list(found["owners"])
 
-    async def erase(self, owner: str) -> None:
-        """Forget the owner and all its sessions. Repeating it does no harm."""
-        await self.call("POST", "/internal/erasure", _system(owner), effort=LONG_ONCE_OR_TWICE)
-
     async def _session_of(self, path: str, body: dict[str, Any], effort: Effort) -> dict[str, Any] | None:
         try:
             found: dict[str, Any] = await self.call("POST", f"/internal/sessions/{path}", self.WHO, body, effort)
@@ -86,7 +90,7 @@ class Auth(Peer):
         return found
 
 
-class Keeper(Peer):
+class Keeper(Holder):
     """A service that keeps a part of an owner's profile: it can hand its part out, and take one in two steps."""
 
     @asynccontextmanager
@@ -130,10 +134,6 @@ class Keeper(Peer):
         path = f"/internal/adoptions/{quote(operation.id, safe='')}"
         answer: dict[str, Any] = await self.call("POST", path, who, effort=LONG_ONCE_OR_TWICE)
         return answer
-
-    async def erase(self, owner: str) -> None:
-        """Forget all that the owner has. Repeating it does no harm."""
-        await self.call("POST", "/internal/erasure", _system(owner), effort=LONG_ONCE_OR_TWICE)
 
     async def _tell(self, operation: Operation, end: str) -> Any:
         who = _system(operation.owner)

@@ -54,7 +54,8 @@ def completing(error: Exception, kind: str = Kind.RESTORE) -> Problem:
     """503: nothing is left to do but wait, for the service that `error` names if it names one."""
     missing = {"service": error.extra["service"]} if isinstance(error, Problem) and "service" in error.extra else {}
     when = f" once the {missing['service']} service answers" if missing else ""
-    detail = f"This is decided and will be completed by itself{when}; there is no need to repeat it."
+    then = "sign in again then." if kind == Kind.ADOPTION else "there is no need to repeat it."
+    detail = f"This is decided and will be completed by itself{when}; {then}"
     return unavailable(f"{kind}_completing", detail, **missing)
 
 
@@ -76,13 +77,15 @@ async def finish(operation: Operation, services: Services, journal: Journal) -> 
 
 async def finish_for_owner(operation: Operation, services: Services, journal: Journal) -> dict[str, Any]:
     """Have a guest's things taken over, or an owner's erased, everywhere; repeating it does no harm."""
-    adopts = operation.kind is Kind.ADOPTION
-    outcome = await (adopt_everywhere if adopts else erase_everywhere)(operation, services)
+    if operation.kind is Kind.ADOPTION:
+        outcome = await adopt_everywhere(operation, services)
+    else:
+        outcome = await erase_everywhere(operation, services, await journal.guests_of(operation.owner))
     if operation.repeats is None and operation.kind is not Kind.SWEEP:
         await journal.end_and_repeat(operation, outcome)
-    else:
-        await journal.move(operation, Stage.DONE, outcome)
-    if not adopts:
+        return outcome
+    await journal.move(operation, Stage.DONE, outcome)
+    if operation.kind is not Kind.ADOPTION:
         await journal.forget(operation.owner, but=operation.id if operation.kind is Kind.DELETION else None)
     return outcome
 
@@ -91,11 +94,11 @@ async def adopt_everywhere(operation: Operation, services: Services) -> dict[str
     return outcomes.adopted({keeper.name: await keeper.adopt(operation) for keeper in services.keepers()})
 
 
-async def erase_everywhere(operation: Operation, services: Services) -> dict[str, Any]:
-    """The sessions first: who has none can write nothing more."""
-    await services.auth.erase(operation.owner)
-    for keeper in services.keepers():
-        await keeper.erase(operation.owner)
+async def erase_everywhere(operation: Operation, services: Services, guests: list[str]) -> dict[str, Any]:
+    """The sessions first: who has none can write nothing more. Of the guests that the owner once was, what stayed."""
+    for peer in (services.auth, *services.keepers()):
+        for owner in (operation.owner, *guests):
+            await peer.erase(owner)
     return {"deleted": True}
 
 

@@ -39,6 +39,11 @@ def refuse_deleted(tx: sqlite3.Connection, user: str) -> None:
         raise Problem(409, "account_deleted", "This account was deleted a moment ago. Sign in again for a new one.")
 
 
+def guests_of(tx: sqlite3.Connection, user: str) -> list[str]:
+    query = "SELECT DISTINCT owner FROM operations WHERE target = ?"
+    return [guest for (guest,) in tx.execute(query, (user,))]
+
+
 def forget(tx: sqlite3.Connection, owner: str, but: str | None) -> None:
     ended = f"stage IN ('{Stage.DONE}', '{Stage.ABORTED}', '{Stage.FAILED}')"
     query = f"DELETE FROM operations WHERE (owner = ? OR target = ?) AND id IS NOT ? AND {ended}"  # noqa: S608

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from typing import Any, cast
 
 import pytest
@@ -15,6 +16,7 @@ from gateway.services import Services
 from gateway.settling import settle
 from tests.gateway.owners import FakeServices
 
+LATER = "SELECT lease_until FROM operations WHERE holder = 'postponed'"
 ROWS = "SELECT kind, owner, target, stage, holder = 'postponed' AS postponed FROM operations ORDER BY rowid"
 
 
@@ -74,6 +76,8 @@ async def test_a_write_that_was_still_under_way_comes_along_a_minute_later(
     await sign_in(services, journal)
     services.runs.things["guest:a"] = 1
     assert await journal.take_lapsed() is None  # it is not time yet
+    [(until,)] = await database.read(lambda tx: tx.execute(LATER).fetchall())
+    assert until - time.time() == pytest.approx(60, abs=5)
     await recover(services, journal, database)
     assert services.things()["runs"] == {"user:1": 21}
     assert [row[3] for row in await in_journal(database)] == ["done", "done"]

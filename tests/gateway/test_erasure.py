@@ -47,6 +47,19 @@ async def test_the_journal_forgets_what_it_knew_of_the_owner(
     assert await database.read(lambda tx: tx.execute("SELECT * FROM backups").fetchall()) == []
 
 
+async def test_what_stayed_with_the_guest_that_the_owner_once_was_goes_too(
+    services: FakeServices, journal: Journal, database: Database
+) -> None:
+    await sign_in(services, journal)
+    services.vault.things["guest:a"] = 1  # a key that could not come along
+    await erase(services, journal, "user:1")
+    assert all(things == {"guest:b": 7} for things in services.things().values())
+    services.vault.things["guest:a"] = 1
+    await recover(services, journal, database)
+    assert services.things()["vault"] == {"guest:b": 7}
+    assert [row[:2] for row in await in_journal(database)] == [("deletion", "user:1")]
+
+
 async def test_what_is_written_while_it_goes_goes_a_minute_later(
     services: FakeServices, journal: Journal, database: Database
 ) -> None:
@@ -97,9 +110,9 @@ async def test_an_adoption_is_not_done_once_more_for_an_account_that_is_gone(
 ) -> None:
     await sign_in(services, journal)
     await erase(services, journal, "user:1")
-    services.runs.things["guest:a"] = 1  # a late write of the guest: it is nobody else's, and swept one day
+    services.runs.things["guest:a"] = 1  # a late write of the guest
     await recover(services, journal, database)
-    assert services.things()["runs"] == {"guest:a": 1, "guest:b": 7}
+    assert services.things()["runs"] == {"guest:b": 7}
 
 
 async def test_forgotten_guests_are_swept_and_leave_no_trace(

@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from chassis.problems import Problem, unavailable
-from gateway.identity import FRESH_TOKEN, Identity, Session, cookie_setter
+from gateway.identity import ADMITTED, IDENTITY, LEFT, RENEWED, SESSION, Identity, Session, cookie_setter
 from gateway.services import Auth
 
 TOKEN = "t" * 43
@@ -24,12 +24,18 @@ class FakeAuth:
 
     def __init__(self) -> None:
         self.asked, self.away, self.revoked = 0, False, False
+        self.found: dict[str, Any] = dict(FOUND)
+        self.noted: list[str] = []
 
     async def resolve(self, _token: str, *, at_once: bool = False) -> dict[str, Any] | None:
         self.asked += 1
         if self.away:
             raise unavailable("service_unavailable", "It does not answer.")
-        return None if self.revoked else FOUND
+        return None if self.revoked else self.found
+
+    async def note_write(self, token: str) -> dict[str, Any] | None:
+        self.noted.append(token)
+        return None if self.revoked else self.found | {"wrote": True}
 
 
 class Clock:
@@ -90,8 +96,85 @@ async def test_what_cannot_be_a_token_is_never_asked_for(identity: Identity, aut
 @pytest.mark.parametrize("secure", [True, False])
 async def test_a_fault_of_ours_never_touches_the_cookie(status: int, sets: bool, secure: bool) -> None:
     request = make_mocked_request("GET", "/")
-    request[FRESH_TOKEN] = (TOKEN, Session("s", "guest:a", datetime.now(UTC) + timedelta(hours=1)))
+    request[ADMITTED] = (TOKEN, living())
     response = web.Response(status=status)
     await cookie_setter(secure=secure)(request, response)
     assert ("Set-Cookie" in response.headers) is sets
     assert not sets or response.headers["Set-Cookie"].endswith("; Secure") is secure
+
+
+def living() -> Session:
+    return Session("s", "guest:a", datetime.now(UTC) + timedelta(hours=1))
+
+
+def asking(identity: Identity, method: str = "PUT") -> web.Request:
+    app = web.Application()
+    app[IDENTITY] = identity
+    return make_mocked_request(method, "/api/settings", {"Cookie": f"animatize_session={TOKEN}"}, app=app)
+
+
+async def cookie_of_answer(request: web.Request) -> str | None:
+    response = web.Response()
+    await cookie_setter(secure=False)(request, response)
+    return response.headers.get("Set-Cookie")
+
+
+async def test_a_guests_first_write_is_noted_before_it_is_passed_on_and_once(
+    identity: Identity, auth: FakeAuth
+) -> None:
+    auth.found["wrote"] = False
+    await identity.of(asking(identity, "GET"))
+    assert auth.noted == []
+    for _ in range(3):
+        assert (await identity.of(asking(identity))).wrote
+    assert auth.noted == [TOKEN]
+
+
+async def test_a_write_that_cannot_be_noted_any_more_is_refused(identity: Identity, auth: FakeAuth) -> None:
+    auth.found["wrote"] = False
+    await identity.resolve(TOKEN)
+    auth.revoked = True  # it was swept a moment ago
+    with pytest.raises(Problem) as refused:
+        await identity.of(asking(identity))
+    assert (refused.value.status, refused.value.code) == (401, "session_ended")
+
+
+async def test_one_answer_carries_the_cookie_of_a_session_that_was_prolonged(
+    identity: Identity, auth: FakeAuth
+) -> None:
+    auth.found["renewed"] = True
+    request, next_one = asking(identity, "GET"), asking(identity, "GET")
+    for each in (request, next_one):
+        await identity.of(each)
+    assert f"animatize_session={TOKEN}; HttpOnly; Max-Age=86" in str(await cookie_of_answer(request))
+    assert await cookie_of_answer(next_one) is None
+
+
+async def test_a_late_answer_does_not_bring_back_the_cookie_of_a_session_that_has_ended(
+    identity: Identity, auth: FakeAuth
+) -> None:
+    request = asking(identity, "GET")
+    request[RENEWED] = (TOKEN, living())
+    auth.revoked = True
+    assert await cookie_of_answer(request) is None
+    auth.revoked, auth.away = False, True
+    assert await cookie_of_answer(request) is None
+
+
+async def test_whoever_leaves_leaves_without_a_cookie(identity: Identity) -> None:
+    request = asking(identity)
+    request[LEFT] = True
+    assert "animatize_session=; HttpOnly; Max-Age=0" in str(await cookie_of_answer(request))
+
+
+async def test_a_session_that_ends_while_its_body_arrives_is_refused_at_the_end(
+    identity: Identity, auth: FakeAuth, clock: Clock
+) -> None:
+    request = asking(identity)
+    request[SESSION] = await identity.of(request)
+    await identity.refuse_ended(request)
+    auth.revoked = True
+    clock.now += 1
+    with pytest.raises(Problem) as refused:
+        await identity.refuse_ended(request)
+    assert refused.value.status == 401

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 COOKIE = "animatize_session"
 WITHIN_SECONDS = 1.0
+WAYS = ("sign-in", "logout", "revoked", "deleted")  # in which a session ends
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -168,7 +169,7 @@ async def test_an_old_session_is_dead_within_a_second_at_every_gateway(
 ) -> None:
     """How long each gateway went on believing in a session that was ended through the other."""
     believed: dict[str, float] = {}
-    for how in ("sign-in", "logout", "revoked", "deleted"):
+    for how in WAYS:
         await browser.put("/api/settings", {"settings": {"how": {"it": how}}})
         token = cookie_of(browser)
         async with Browser(stack.url_of("gateway-2")) as elsewhere:
@@ -184,6 +185,40 @@ async def test_an_old_session_is_dead_within_a_second_at_every_gateway(
             believed[how] = time.monotonic() - ended_at
     print("believed for, in seconds:", {how: round(seconds, 3) for how, seconds in believed.items()})
     assert max(believed.values()) < WITHIN_SECONDS + 0.2
+
+
+RESTORE = ("POST", "/api/settings/restore?mode=replace")  # a sign-in and a deletion would wait until it has ended
+LATE = [*((how, "PUT", "/api/runs/slow") for how in WAYS), *((how, *RESTORE) for how in ("logout", "revoked"))]
+
+
+@pytest.mark.parametrize(("how", "method", "path"), LATE)
+async def test_what_arrives_after_its_session_has_ended_is_not_written(
+    stack: Stack, browser: Browser, issuer: Issuer, how: str, method: str, path: str
+) -> None:
+    await make_things(browser, "slow")
+    ended = asyncio.Event()
+    body = {"data": dripping(ended), "headers": {"Content-Type": "application/json"}}
+    async with Browser(stack.url) as slow:
+        slow.jar.update_cookies({COOKIE: cookie_of(browser)})
+        sending = asyncio.create_task(slow.refused(method, path, **body))
+        await asyncio.sleep(0.2)
+        await end(how, browser, issuer)
+        ended.set()
+        refused = await sending
+    assert (refused["status"], refused["code"]) == (401, "session_ended")
+    await at_rest(stack.data)
+    assert rows(stack.data, "runs", "SELECT owner FROM runs WHERE run_id = 'slow'") == []
+    if how != "deleted":
+        [(kept,)] = rows(stack.data, "runs", "SELECT count(*) FROM runs WHERE run_id = 'run-slow'")
+        assert kept > 0
+
+
+async def dripping(ended: asyncio.Event) -> AsyncIterator[bytes]:
+    """A run, or a document of one: its end is held back for as long as a gateway may believe in an ended session."""
+    yield b'{"run_id": "slow", "runs": [{"run_id": "slow"}], "in'
+    await ended.wait()
+    await asyncio.sleep(WITHIN_SECONDS)
+    yield b'tent": "too late"}'
 
 
 async def end(how: str, browser: Browser, issuer: Issuer) -> None:
@@ -220,8 +255,9 @@ async def test_a_deleted_account_leaves_nothing_in_any_file(stack: Stack, browse
     await sign_in(browser, issuer, "to-be-deleted")
     await browser.restore({"runs": [{"run_id": "restored"}]})
     owner = await owner_behind(stack, browser)
-    refused = await browser.refused("DELETE", "/api/account", json={"confirm": False})
-    assert refused["status"] == 400
+    for confirm in (False, 1, "true", None):
+        refused = await browser.refused("DELETE", "/api/account", json={"confirm": confirm})
+        assert refused["status"] == 400
     assert rows_of_owner(stack.data, owner).keys() >= {"runs.runs", "settings.versions", "vault.api_keys"}
     assert await browser.json("DELETE", "/api/account", {"confirm": True}) == {"deleted": True}
     assert COOKIE not in {cookie.key for cookie in browser.jar}
@@ -249,6 +285,7 @@ async def test_a_guest_that_never_came_back_is_swept(stack: Stack, browser: Brow
         stays = await owner_behind(stack, still_here)
         age_session(stack.data, forgotten, ended=31)
         age_session(stack.data, visitor, seen=2)
+        age_session(stack.data, stays, seen=29)
 
         async def swept() -> bool:
             return not rows_of_owner(stack.data, forgotten) and not rows_of_owner(stack.data, visitor)
