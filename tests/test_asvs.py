@@ -42,5 +42,12 @@ def test_every_test_that_it_names_exists(file: str, name: str) -> None:
     assert name in {each.name for each in tree.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
+def test_every_chapter_of_the_standard_is_in_the_table_or_named_as_left_out() -> None:
+    head, _, table = PAGE.partition("| number |")
+    assessed, left_out = set(re.findall(r"\*\*(V\d+)\*\*", table)), set(re.findall(r"\bV\d+\b", head))
+    assert assessed | left_out == {f"V{number}" for number in range(1, 18)}
+    assert not assessed & left_out
+
+
 def test_it_names_tests() -> None:
     assert len(NAMED) > 20
