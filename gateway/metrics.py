@@ -52,7 +52,7 @@ REPLICAS_SKIPPED: Final = Counter(
 )
 OPERATIONS: Final = Gauge(
     "animatize_operations_unfinished",
-    "Restores, dry runs and undos in the journal that are not at their end; of all gateways over the same file.",
+    "Operations in the journal that are not at their end; of all gateways over the same file.",
     ("kind", "stage"),
 )
 OLDEST_OPERATION: Final = Gauge(
