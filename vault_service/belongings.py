@@ -5,12 +5,14 @@ from collections.abc import Callable
 from typing import Final
 
 from chassis.owners import Adopted
+from vault_service.metrics import FAILURES, Reason
 from vault_service.part import API_KEYS
 from vault_service.ring import KeyRing
-from vault_service.store import live_rows, opened, refuse_if_locked
+from vault_service.store import is_locked, live_rows, opened
 
 OWNED: Final = ("api_keys", "staged_keys", "undo_keys", "key_reads")  # the live keys first: what is kept hangs on them
 
+LOCKED: Final = "The server cannot read stored keys at the moment. Enter it again."
 CANNOT_BE_READ: Final = "The key saved before signing in cannot be read. Enter it again."
 ONE_IS_THERE: Final = "There is another key for this provider in the account already. That one stays in use."
 ONE_IS_THERE_UNREADABLE: Final = (
@@ -27,11 +29,12 @@ class KeyBelongings:
     def adopt(self, tx: sqlite3.Connection, guest: str, user: str) -> Adopted:
         """Keys move where the user has none, with their times. No audit: a key that is sealed anew is shown to nobody.
 
-        Raises Problem 503 where the vault is locked and the guest has keys: they would all seem unreadable.
+        In a locked vault they all stay the guest's: nobody is kept from signing in by what only the operator can mend.
         """
         ring, theirs, own = self._ring(), live_rows(tx, guest), live_rows(tx, user)
-        if theirs:
-            refuse_if_locked(tx, ring)
+        if theirs and is_locked(tx, ring):
+            FAILURES[Reason.LOCKED].inc()
+            return Adopted({API_KEYS: 0}, [(name, LOCKED) for name in sorted(theirs)])
         reasons = {name: _hand_over(tx, ring, row, own.get(name), user) for name, row in theirs.items()}
         stayed = [(name, reason) for name, reason in sorted(reasons.items()) if reason is not None]
         return Adopted({API_KEYS: len(theirs) - len(stayed)}, stayed)

@@ -13,8 +13,9 @@ from tests.vault_service.conftest import FOREIGN_ROOT, Start
 from tests.vault_service.restoring import keys, restore, sealed, stage, told, undo
 from tests.vault_service.test_app import select
 from tests.vault_service.test_metrics import Since
-from tests.vault_service.test_routes import KEYS, keep, plaintext, problem, rows
+from tests.vault_service.test_routes import KEYS, keep, plaintext, rows
 from tests.vault_service.test_store import DAMAGE, audit, back_up
+from vault_service.metrics import Reason
 
 GUEST, USER = "guest:a", "user:ada"
 
@@ -102,16 +103,27 @@ async def test_a_key_of_the_users_own_stays_also_when_it_is_unreadable(asker: As
     assert await keys(asker, GUEST) == {"runway": "guests-key-0123456789"}
 
 
-async def test_a_locked_vault_hands_over_nothing_but_to_a_guest_without_keys(start: Start, file: Path) -> None:
-    await keep(await start())
+async def test_a_locked_vault_keeps_nobody_from_signing_in_and_the_keys_stay_the_guests(
+    start: Start, file: Path
+) -> None:
+    unlocked = await start()
+    for provider in ("veo", "runway"):
+        await keep(unlocked, provider)
     before = select(file, "SELECT * FROM api_keys")
-    foreign = await start(root=FOREIGN_ROOT)
-    refused = await foreign.post("/internal/adoptions/o1", scope=Scope.SYSTEM, owner=USER, guest=GUEST)
-    await problem(refused, 503, "vault_locked")
+    foreign, since = await start(root=FOREIGN_ROOT), Since()
+    answer = await adopt(foreign)
+    assert answer["moved"] == {"api_keys": 0}
+    assert [each["name"] for each in answer["stayed"]] == ["runway", "veo"]
+    assert {each["reason"] for each in answer["stayed"]} == {
+        "The server cannot read stored keys at the moment. Enter it again."
+    }
     assert select(file, "SELECT * FROM api_keys") == before
+    assert since() == {Reason.LOCKED: 1}
     empty = await foreign.post("/internal/adoptions/o2", scope=Scope.SYSTEM, owner=USER, guest="guest:b")
-    assert (await told(empty))["moved"] == {"api_keys": 0}
-    assert (await adopt(await start()))["moved"] == {"api_keys": 1}, "the refusal is not remembered as the answer"
+    assert (await told(empty))["stayed_count"] == 0
+    assert since() == {Reason.LOCKED: 1}
+    again = await adopt(await start(), "o3")
+    assert (again["moved"], again["stayed"]) == ({"api_keys": 2}, []), "with the right secret they come along later"
 
 
 async def test_asking_again_gives_the_first_answer_and_another_time_what_came_since(asker: Asker) -> None:
