@@ -5,6 +5,7 @@ Each process declares its own frozen model out of the types here; nothing in thi
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -74,13 +75,13 @@ def long_enough(value: SecretStr | None, info: ValidationInfo) -> SecretStr | No
 
 
 def _parse_secrets(value: object) -> object:
-    """Comma-separated; or a JSON list, for a secret with a comma in it."""
+    """Comma-separated, or one a line; or a JSON list, for a secret with a comma in it."""
     if not isinstance(value, str):
         return value
     with suppress(ValueError):
         if isinstance(listed := json.loads(value), list):
             return listed
-    return [part.strip() for part in value.split(",") if part.strip()]
+    return [part.strip() for part in re.split(r"[,\r\n]", value) if part.strip()]
 
 
 def _all_long_enough(secrets: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:

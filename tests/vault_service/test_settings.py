@@ -92,6 +92,13 @@ def test_previous_secrets_come_comma_separated_or_out_of_a_file(
     assert [each.get_secret_value() for each in load(Settings).secret_key_previous] == ["one", "other"]
 
 
+def test_previous_secrets_may_stand_one_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ANIMATIZE_SECRET_KEY_PREVIOUS_FILE", str(tmp_path / "previous"))
+    for given in ("one\nother\n", "one\r\n\r\nother\r\n", "one,\n other,\n", '[\n"one",\n"other"\n]\n'):
+        (tmp_path / "previous").write_bytes(given.encode())
+        assert [each.get_secret_value() for each in load(Settings).secret_key_previous] == ["one", "other"], given
+
+
 def test_a_previous_secret_with_a_comma_in_it_comes_in_a_json_list(monkeypatch: pytest.MonkeyPatch) -> None:
     for given, found in (
         ('["one, with a comma", "other"]', ["one, with a comma", "other"]),
