@@ -1,7 +1,8 @@
 """The command that brings all stored keys under the current root secret: `python -m vault_service.rekey`.
 
 Run it where the vault's data are, with the vault's environment, while the service runs. Exits with 0 when nothing is
-left under another secret, 1 when something is, 2 when it could not begin. Progress goes to standard error.
+left under another secret, 1 when something is, 2 when it could not begin. Progress goes to standard error;
+Ctrl-C ends it at any moment.
 """
 
 import argparse
@@ -12,12 +13,15 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from pydantic import SecretStr
+
 from chassis.documents import write
 from chassis.schema import Unusable, refuse_unready
 from chassis.secrets import root_secret
 from chassis.settings import load
 from vault_service import rekeying
 from vault_service.rekeying import Refused, Tell
+from vault_service.rights import not_allowed, refuse_without_rights
 from vault_service.settings import Settings
 from vault_service.standing import Standing
 
@@ -31,6 +35,8 @@ def main(arguments: Sequence[str]) -> int:
         standing = _worked_on(load(Settings), only_told=chosen.status)
     except (SystemExit, Unusable, Refused) as refused:
         return _say(str(refused), WRONG_SET_UP)
+    except KeyboardInterrupt:
+        return _say("broken off; what is done stays done: begin again", LEFT)
     except sqlite3.Error as error:  # a file that is locked for too long, a full disk
         return _say(f"broken off ({error}); what is done stays done: begin again", LEFT)
     told = write(standing.as_json()).decode() if chosen.json else "\n".join(standing.lines())
@@ -47,9 +53,18 @@ def _parser() -> argparse.ArgumentParser:
 
 def _worked_on(settings: Settings, *, only_told: bool) -> Standing:
     file, previous = settings.database, settings.secret_key_previous
+    refuse_without_rights(file)
     refuse_unready(file, "vault_service")  # before a secret is made for a vault that is not there
-    root = root_secret(settings.secret_key, file.parent)
+    root = _root_secret(settings)
     return rekeying.standing(file, root, previous) if only_told else rekeying.rekey(file, root, previous, _telling())
+
+
+def _root_secret(settings: Settings) -> SecretStr:
+    """Raises Refused where the secret that stands beside the databases in development is not this user's to read."""
+    try:
+        return root_secret(settings.secret_key, settings.database.parent)
+    except PermissionError as error:
+        raise not_allowed(error.filename) from error
 
 
 def _telling() -> Tell:
@@ -71,5 +86,5 @@ def _say(text: str, code: int = DONE) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # it may end at any moment
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell began it in the background
     sys.exit(main(sys.argv[1:]))
