@@ -71,7 +71,10 @@ class Standing:
 
     def _about(self, fingerprint: str) -> str:
         if fingerprint in self.free:
-            return "nothing hangs on it; it can go once no process runs with it as its ANIMATIZE_SECRET_KEY"
+            return (
+                "nothing hangs on it (not in use yet, or any more);"
+                " it can go once no process runs with it as its ANIMATIZE_SECRET_KEY"
+            )
         if readable := self._readable(fingerprint):
             return f"{readable} keys hang on it"
         return "the vault is still marked as made with it; python -m vault_service.rekey changes that"

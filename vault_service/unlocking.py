@@ -27,13 +27,20 @@ async def unlock(database: Database, root: SecretStr, previous: Sequence[SecretS
     _, left = await _look(database, ring)
     await tell_keys(database, ring)
     if made_with in ring:
-        log.info("vault_unlocked", secret_fingerprint=ring.current.id, keys_under_another=left)
+        log.info(
+            "vault_unlocked",
+            secret_fingerprint=ring.current.id,
+            keys_under_another=left,
+            rekey_needed=made_with != ring.current.id or left > 0,  # until then no previous secret can go
+        )
     else:
         log.error(
             "vault_locked",
             vault_fingerprint=made_with,
             secret_fingerprint=ring.current.id,
-            advice="start with the secret that this vault was made with; until then its keys are kept but not readable",
+            previous_fingerprints=[key.id for key in ring.previous],
+            advice="start with the secret that this vault was made with as ANIMATIZE_SECRET_KEY or in"
+            " ANIMATIZE_SECRET_KEY_PREVIOUS; until then its keys are kept but not readable",
         )
     return Store(database, ring)
 

@@ -15,10 +15,11 @@ from pydantic import SecretStr
 
 from chassis.database import opened
 from tests.support import Asker
-from tests.vault_service.conftest import FOREIGN_ROOT, ROOT, Start
+from tests.vault_service.conftest import FOREIGN_ROOT, NEW_ROOT, ROOT, Start
 from tests.vault_service.test_routes import KEYS, keep, plaintext, problem, rows
 from tests.vault_service.test_store import audit
 from vault_service.app import create_app
+from vault_service.ring import derive_ring
 from vault_service.sealing import KeyEncryptionKey, derive_key
 from vault_service.settings import Settings
 from vault_service.unlocking import unlock
@@ -56,17 +57,20 @@ async def test_two_vaults_with_one_secret_have_nothing_in_common(tmp_path: Path)
     assert one[1] != other[1]
 
 
-async def test_a_start_under_another_secret_logs_both_fingerprints(start: Start, file: Path) -> None:
+async def test_a_start_under_other_secrets_logs_all_fingerprints(start: Start, file: Path) -> None:
     with structlog.testing.capture_logs() as events:
         await start()
         assert not [event for event in events if event["event"] == "vault_locked"]
-        await start(root=FOREIGN_ROOT)
+        await start(root=FOREIGN_ROOT, previous=[NEW_ROOT])
     (event,) = [event for event in events if event["event"] == "vault_locked"]
     assert event["vault_fingerprint"] == select(file, "SELECT fingerprint FROM vault")[0][0]
     assert len(event["secret_fingerprint"]) == 16
-    assert event["secret_fingerprint"] != event["vault_fingerprint"]
-    assert ROOT not in repr(events)
-    assert FOREIGN_ROOT not in repr(events)
+    assert "ANIMATIZE_SECRET_KEY or in ANIMATIZE_SECRET_KEY_PREVIOUS" in event["advice"]
+    salt = select(file, "SELECT salt FROM vault")[0][0]
+    ring = derive_ring(SecretStr(FOREIGN_ROOT), [SecretStr(NEW_ROOT)], salt)
+    assert (event["secret_fingerprint"], event["previous_fingerprints"]) == (ring.current.id, [ring.previous[0].id])
+    for secret in (ROOT, NEW_ROOT, FOREIGN_ROOT):
+        assert secret not in repr(events)
 
 
 async def test_under_another_secret_rows_are_corrupted_and_writes_refused(start: Start) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import signal
 import sqlite3
 import time
 from collections.abc import Callable
@@ -264,6 +265,19 @@ def test_killed_over_and_over_it_ends_with_every_key_under_the_new_secret(file: 
     assert without_wrapping(everything(file)) == without_wrapping(before)
 
 
+def test_broken_off_at_the_keyboard_it_says_that_it_may_begin_again(file: Path) -> None:
+    made(file, 3000)
+    process = command(file)
+    assert process.stderr is not None
+    process.stderr.readline()  # it is at work
+    process.send_signal(signal.SIGINT)
+    told, said = process.communicate(timeout=30)
+    assert (process.returncode, told) == (1, ""), said
+    assert said.splitlines()[-1] == "broken off; what is done stays done: begin again"
+    assert "Traceback" not in said
+    assert run(file)[0] == 0
+
+
 def test_two_at_once_do_the_work_together(vault: Path) -> None:
     plain = opened_with(OLD, vault)
     both = [command(vault, "--json") for _ in range(2)]
@@ -278,12 +292,17 @@ def test_the_command_tells_its_progress_what_it_did_and_what_can_go(vault: Path)
     code, told, progress = run(vault)
     assert (code, progress.splitlines()[-1]) == (0, f"{ALL_KEYS} of {ALL_KEYS} keys")
     assert f"current secret {NEW.current.id}: {ALL_KEYS} keys, {ALL_KEYS} of them just now" in told
-    assert f"previous secret {OLD.current.id}: nothing hangs on it; it can go" in told
+    assert f"previous secret {OLD.current.id}: nothing hangs on it (not in use yet, or any more); it can go" in told
     code, found = run_json(vault, "--status")
     assert (code, found["done"], found["left"], found["free"]) == (0, True, {}, [OLD.current.id])
     assert run(vault, previous="")[0] == 0
     for secret in (ROOT, NEW_ROOT, "the key that"):
         assert secret not in told + progress + repr(found)
+
+
+def test_a_secret_that_is_announced_is_not_told_to_be_done_with(vault: Path) -> None:
+    _, told, _ = run(vault, "--status", secret=ROOT, previous=NEW_ROOT)
+    assert f"previous secret {NEW.current.id}: nothing hangs on it (not in use yet, or any more)" in told
 
 
 def test_the_command_names_what_it_cannot_open_and_exits_with_1(vault: Path) -> None:

@@ -19,6 +19,7 @@ from tests.vault_service.test_metrics import Since
 from tests.vault_service.test_routes import KEYS, keep, plaintext, problem, rows
 from tests.vault_service.test_store import DAMAGE, back_up
 from vault_service.metrics import Reason
+from vault_service.rekeying import rekey
 from vault_service.ring import derive_ring
 from vault_service.sealing import SALT_BYTES, Unreadable, derive_key
 
@@ -152,11 +153,41 @@ async def test_how_many_keys_hang_on_another_secret_is_told_at_the_start_and_at_
         after = await swapped(start)
     [line] = [event for event in events if event["event"] == "vault_unlocked"]
     assert line["keys_under_another"] == under_another() == 3
+    assert line["rekey_needed"]
     assert ROOT not in repr(line)
     assert NEW_ROOT not in repr(line)
     await keep(after, "veo", "another-key-0123456789")
     await refreshed(after)
     assert under_another() == 2
+
+
+async def test_a_vault_that_was_empty_at_the_swap_needs_the_old_secret_until_rekey_is_done(
+    start: Start, file: Path
+) -> None:
+    """No key is under another secret then, and still the vault is marked as made with the old one."""
+    await start()
+    with structlog.testing.capture_logs() as events:
+        await keep(await swapped(start))
+        await swapped(start)
+        await asyncio.to_thread(rekey, file, SecretStr(NEW_ROOT), [SecretStr(ROOT)], lambda seen, total: None)
+        assert await keys(await start(NEW_ROOT)) == {"runway": "rk-0123456789-7890"}
+    lines = [event for event in events if event["event"] == "vault_unlocked"]
+    assert [(line["keys_under_another"], line["rekey_needed"]) for line in lines] == [
+        (0, True), (0, True), (0, False)
+    ]  # fmt: skip
+
+
+async def test_a_process_that_does_not_know_the_new_secret_is_locked_by_rekey_until_it_is_given_it(
+    start: Start, file: Path
+) -> None:
+    behind = await start()
+    await keep(behind)
+    await asyncio.to_thread(rekey, file, SecretStr(NEW_ROOT), [SecretStr(ROOT)], lambda seen, total: None)
+    assert (await rows(behind))["runway"]["masked"] == "corrupted"
+    await problem(await behind.put(f"{KEYS}/veo", json={"api_key": "veo-key-0123456789"}), 503, "vault_locked")
+    for mended in (await start(ROOT, previous=[NEW_ROOT]), await swapped(start)):
+        assert await keys(mended) == {"runway": "rk-0123456789-7890"}
+        await keep(mended)
 
 
 async def refreshed(asker: Asker) -> None:
