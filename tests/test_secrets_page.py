@@ -133,7 +133,10 @@ def test_every_option_and_exit_code_of_the_command_is_explained() -> None:
     options = {name for action in rekey._parser()._actions for name in action.option_strings if name.startswith("--")}
     assert {each for each in options - {"--help"} if f"`{each}`" not in section} == set()
     assert (rekey.DONE, rekey.LEFT, rekey.WRONG_SET_UP) == (0, 1, 2)
-    assert "0: done · 1: something is left · 2: wrong set-up" in section
+    assert "0: done · 1: something is left, or it was broken off · 2: wrong set-up" in section
+    assert "told by this command alone" in section
+    assert "`rekey_needed`" in section
+    assert "`.venv/bin/python`" in PAGE
 
 
 def test_every_link_of_the_page_leads_somewhere() -> None:
