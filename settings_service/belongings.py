@@ -41,6 +41,7 @@ _TAKE_PROFILE: Final = """
     INSERT INTO profiles (owner, version, created_at, updated_at)
     SELECT :user, version, created_at, updated_at FROM profiles WHERE owner = :guest
 """
+_FOLLOW: Final = "UPDATE undo_profiles SET version_after = :after WHERE owner = :user AND version_after = :before"
 _TABLES: Final = ("profiles", "versions", "usage", "undo_versions", "undo_profiles")
 
 
@@ -85,7 +86,10 @@ def _take_over(tx: sqlite3.Connection, guest: str, user: str) -> None:
 
 
 def _take_into_history(tx: sqlite3.Connection, guest: str, mine: Profile, user: str, theirs: Profile) -> None:
-    """An entry that the user has already, by settings, time and note, is not written again."""
+    """An entry that the user has already, by settings, time and note, is not written again.
+
+    The user wrote nothing and the settings stay, so that an undo which could be done before can be done after.
+    """
     values = {"guest": guest, "user": user, "latest": mine.version, "note": GUEST_NOTE, "highest": theirs.version}
     added = tx.execute(_IMPORT, values).rowcount
     if not added:
@@ -94,7 +98,8 @@ def _take_into_history(tx: sqlite3.Connection, guest: str, mine: Profile, user: 
     last = versions.open_profile(tx, user)
     own = Document(theirs.settings, theirs.digest, len(theirs.settings))
     if last.digest != own.digest:
-        versions.append(tx, user, last, Draft(own, KEPT_NOTE))
+        last = versions.append(tx, user, last, Draft(own, KEPT_NOTE))
+    tx.execute(_FOLLOW, {"user": user, "before": theirs.version, "after": last.version})
 
 
 def _leave_nothing(tx: sqlite3.Connection, owner: str) -> None:

@@ -231,18 +231,38 @@ async def test_an_etag_from_before_is_outdated_after_the_profile_was_taken_over(
     assert (await save(asker, {"next": 1}, owner=USER))["version"] == 3
 
 
-async def test_an_undo_of_the_users_restore_loses_nothing_of_what_was_adopted(asker: Asker, file: Path) -> None:
+@pytest.mark.parametrize("theirs", [{"a": 1}, {"x": 2}], ids=["another state", "the same state"])
+async def test_an_undo_of_the_users_restore_gives_the_settings_back_and_loses_nothing_of_what_was_adopted(
+    asker: Asker, file: Path, theirs: dict[str, Any]
+) -> None:
     await saves(asker, USER, {"mine": 1})
     mine = await whole_history(asker, USER)
     await replace(asker, whole({"x": 2}) + history(entry(1, {"d": 1})), owner=USER)
-    await saves(asker, GUEST, {"a": 1})
+    await saves(asker, GUEST, {"first": 1}, theirs)
     await adopt(asker)
+    await saves(asker, "guest:b", {"b": 1})
+    await adopt(asker, "another", "guest:b")
     between = await whole_history(asker, USER)
     done = await undo(asker, owner=USER)
-    assert done == {"undone": {"settings": 0, "history": 2}, "stayed": {"settings": 1, "history": 0}}
-    assert await whole_history(asker, USER) == between + mine
-    assert (await current(asker, USER))["settings"] == {"x": 2}
-    assert (await save(asker, {"next": 1}, owner=USER))["version"] == between[0]["version"] + 1
+    assert done == {"undone": {"settings": 1, "history": 2}, "stayed": {"settings": 0, "history": 0}}
+    newest, *rest = await whole_history(asker, USER)
+    assert (newest["settings"], newest["change_note"]) == ({"mine": 1}, "undo:ONE")
+    assert rest == between + mine
+    assert (await current(asker, USER))["version"] == between[0]["version"] + 1
+    check_file(file, USER)
+
+
+async def test_settings_that_the_user_wrote_after_a_restore_stay_at_its_undo_whoever_was_adopted(
+    asker: Asker, file: Path
+) -> None:
+    await saves(asker, USER, {"mine": 1})
+    await replace(asker, whole({"x": 2}), owner=USER)
+    await saves(asker, USER, {"later": 3})
+    await saves(asker, GUEST, {"a": 1})
+    await adopt(asker)
+    done = await undo(asker, owner=USER)
+    assert (done["undone"]["settings"], done["stayed"]["settings"]) == (0, 1)
+    assert (await current(asker, USER))["settings"] == {"later": 3}
     check_file(file, USER)
 
 
