@@ -1,7 +1,7 @@
 """What becomes of an owner's runs when a guest becomes a user, and when an owner is erased.
 
 Runs move with their content, their image and their place in the order; only one whose id means another run with the
-user is written anew, under an id of its own.
+user is written anew, under an id of its own. Images are copied ahead of that, and the guest's go afterwards.
 """
 
 import sqlite3
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from chassis.owners import Adopted
-from runs_service import listing, records
+from runs_service import listing, pieces, records
 from runs_service.models import LONGEST_ID
 from runs_service.records import Record
 from runs_service.store import KEEP_CONTENT, ONE
@@ -27,10 +27,9 @@ WRITE_ANEW = """
     UPDATE runs SET run_id = :run_id, digest = :digest, size = :size, content_id = :content_id
     WHERE owner = :owner AND run_id = :before"""
 # What an undo of the user's would put in the place of a run, or take away, while the guest brings one of that id.
-CLOSE_UNDO = """
-    DELETE FROM undo_runs WHERE owner = :user AND run_id IN (SELECT run_id FROM runs WHERE owner = :guest)"""
-DROP_EQUAL = """
-    DELETE FROM runs WHERE owner = :guest AND EXISTS (
+CLOSED_UNDO = "owner = :user AND run_id IN (SELECT run_id FROM runs WHERE owner = :guest)"
+EQUAL = """
+    owner = :guest AND EXISTS (
         SELECT 1 FROM runs AS theirs
         WHERE theirs.owner = :user AND theirs.run_id = runs.run_id AND theirs.digest = runs.digest)"""
 # A run that waits for the commit of a restore may name the content of the live one, which is about to go.
@@ -47,62 +46,53 @@ NAME_COPIES = f"""
     UPDATE staged_runs SET content_id = shared.copy_id FROM ({STAGED_ON_LIVE}) AS shared
     WHERE staged_runs.restore_id = shared.restore_id AND staged_runs.position = shared.position"""  # noqa: S608
 HIGHEST = "SELECT coalesce(max(content_id), 0) FROM contents"
+# What the guest's runs take, and each image of theirs that no run of the user's shows yet.
 ADD_USAGE = """
     INSERT INTO usage (owner, bytes)
-    SELECT :user, bytes - (
+    SELECT :user, sum(size) + (
         SELECT coalesce(sum(size), 0) FROM images WHERE owner = :user
             AND sha256 IN (SELECT image_sha256 FROM runs WHERE owner = :guest AND image_sha256 IS NOT NULL)
-            AND EXISTS (SELECT 1 FROM runs WHERE owner = :user AND image_sha256 = images.sha256))
-    FROM usage WHERE owner = :guest
+            AND NOT EXISTS (SELECT 1 FROM runs WHERE owner = :user AND image_sha256 = images.sha256))
+    FROM runs WHERE owner = :guest GROUP BY owner
     ON CONFLICT (owner) DO UPDATE SET bytes = usage.bytes + excluded.bytes"""
-SHOWN = """
-    owner = :guest AND sha256 IN (SELECT image_sha256 FROM runs WHERE owner = :guest AND image_sha256 IS NOT NULL)
-    AND NOT EXISTS (SELECT 1 FROM images AS theirs WHERE owner = :user AND sha256 = images.sha256)"""
-STAGED = "EXISTS (SELECT 1 FROM staged_runs WHERE owner = :guest AND image_sha256 = images.sha256)"
-COPY_IMAGES = f"""
-    INSERT INTO images (owner, sha256, size, bytes)
-    SELECT :user, sha256, size, bytes FROM images WHERE {SHOWN} AND {STAGED}"""  # noqa: S608
-MOVE_IMAGES = f"UPDATE images SET owner = :user WHERE {SHOWN} AND NOT {STAGED}"  # noqa: S608
+CLOSE_ALL_UNDO = "UPDATE restores SET kept = 0 WHERE owner = ? AND kept = 1"
 MOVE_RUNS = "UPDATE runs SET owner = :user WHERE owner = :guest"
-DROP_IMAGES = f"DELETE FROM images WHERE owner = :guest AND NOT {STAGED}"  # noqa: S608
 
 
 class RunsBelongings:
     """The service's `chassis.owners.Belongings`."""
 
+    def adopt_ahead(self, tx: sqlite3.Connection, guest: str, user: str) -> bool:
+        """The guest's undo is closed before a piece of what it needs is gone."""
+        tx.execute(CLOSE_ALL_UNDO, (guest,))
+        return pieces.remove_rows(tx, "undo_runs", guest) or pieces.copy_images(tx, guest, user)
+
     def adopt(self, tx: sqlite3.Connection, guest: str, user: str) -> Adopted:
         """1 write those anew whose id means another run with the user   2 drop those that the user has already
-        3 part with what the guest's staged restores still need   4 hand over images, runs and their usage
+        3 part with what the guest's staged restores still need   4 hand over runs and their usage, no image
         """
         both = {"guest": guest, "user": user}
         moved = tx.execute(COUNT, both).fetchone()[0]
         taken = tx.execute(OTHERWISE_TAKEN, both).fetchall()
         renamed = [(run_id, _rename(tx, both, run_id, digest)) for run_id, digest in taken]
-        tx.execute(CLOSE_UNDO, both)
-        tx.execute(DROP_EQUAL, both)
+        pieces.let_go(tx, "undo_runs", CLOSED_UNDO, both)
+        pieces.let_go(tx, "runs", EQUAL, both)
         _leave_contents_to_staged(tx, both)
-        _hand_over(tx, both)
+        tx.execute(ADD_USAGE, both)
+        tx.execute(MOVE_RUNS, both)
+        tx.execute("DELETE FROM usage WHERE owner = :guest", both)
         return Adopted({PART: moved}, renamed=renamed)
 
+    def clear(self, tx: sqlite3.Connection, guest: str, user: str) -> bool:
+        """Of the user's too: a run may have gone after its image was copied."""
+        return pieces.remove_unheld(tx, guest) or pieces.remove_unheld(tx, user)
+
+    def erase_ahead(self, tx: sqlite3.Connection, owner: str) -> bool:
+        """The triggers of the file take contents along; no image is held any more once the rows are gone."""
+        return any(pieces.remove_rows(tx, table, owner) for table in pieces.OF_OWNER) or pieces.remove_unheld(tx, owner)
+
     def erase(self, tx: sqlite3.Connection, owner: str) -> None:
-        """The triggers of the file take contents and images along."""
-        tx.execute(
-            "DELETE FROM staged_runs WHERE restore_id IN (SELECT restore_id FROM restores WHERE owner = ?)", (owner,)
-        )
-        for table in ("undo_runs", "runs", "images", "usage"):
-            tx.execute(f"DELETE FROM {table} WHERE owner = ?", (owner,))  # noqa: S608
-
-
-def _hand_over(tx: sqlite3.Connection, both: dict[str, str]) -> None:
-    """An image and the runs that show it go one after the other: only at the commit have they to agree.
-
-    The pragma ends with the transaction; to end it here would forget what it found.
-    """
-    tx.execute("PRAGMA defer_foreign_keys = ON")
-    tx.execute(ADD_USAGE, both)
-    tx.execute("DELETE FROM usage WHERE owner = :guest", both)
-    for statement in (COPY_IMAGES, MOVE_IMAGES, MOVE_RUNS, DROP_IMAGES):
-        tx.execute(statement, both)
+        tx.execute("DELETE FROM usage WHERE owner = ?", (owner,))
 
 
 def _leave_contents_to_staged(tx: sqlite3.Connection, both: dict[str, str]) -> None:
@@ -122,7 +112,7 @@ def _rename(tx: sqlite3.Connection, both: dict[str, str], run_id: str, digest: s
             _write_anew(tx, both["guest"], run_id, made)
             break
         if holders == {made.digest}:
-            tx.execute("DELETE FROM runs WHERE owner = ? AND run_id = ?", (both["guest"], run_id))
+            pieces.let_go(tx, "runs", "owner = :guest AND run_id = :run_id", {**both, "run_id": run_id})
             break
     return name
 

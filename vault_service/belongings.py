@@ -44,6 +44,16 @@ class KeyBelongings:
         for table in OWNED:
             tx.execute(f"DELETE FROM {table} WHERE owner = ?", (owner,))  # noqa: S608 - a constant of this module
 
+    def adopt_ahead(self, tx: sqlite3.Connection, guest: str, user: str) -> bool:
+        """An owner's few keys go at once."""
+        return False
+
+    def clear(self, tx: sqlite3.Connection, guest: str, user: str) -> bool:
+        return False
+
+    def erase_ahead(self, tx: sqlite3.Connection, owner: str) -> bool:
+        return False
+
 
 def _hand_over(
     tx: sqlite3.Connection, ring: KeyRing, row: sqlite3.Row, own: sqlite3.Row | None, user: str

@@ -342,7 +342,7 @@ async def test_no_limit_keeps_a_run_from_coming_along(asker: Asker, start: Start
 
 @pytest.mark.parametrize(
     "at",
-    ["UPDATE OF owner ON runs", "UPDATE OF run_id ON runs", "UPDATE OF owner ON images", "DELETE ON usage",
+    ["UPDATE OF owner ON runs", "UPDATE OF run_id ON runs", "INSERT ON images", "DELETE ON images", "DELETE ON usage",
      "DELETE ON undo_runs", "DELETE ON runs", "INSERT ON restores"],
 )  # fmt: skip
 async def test_an_adoption_that_fails_on_the_way_leaves_all_as_it_was(asker: Asker, file: Path, at: str) -> None:
@@ -369,9 +369,11 @@ async def test_it_takes_no_more_statements_for_many_runs_than_for_few(asker: Ask
         with closing(connect(file)) as tx:
             tx.set_trace_callback(asked.append)
             tx.execute("BEGIN IMMEDIATE")
+            assert not RunsBelongings().adopt_ahead(tx, GUEST, USER)
             RunsBelongings().adopt(tx, GUEST, USER)
+            assert not RunsBelongings().clear(tx, GUEST, USER)
             tx.execute("COMMIT")
-        lengths.append(len([each for each in asked if not each.startswith("--")]))
+        lengths.append(len({each for each in asked if not each.startswith("--")}))  # a trigger's repeat what fired it
         asked.clear()
         await told(await asker.delete("/api/runs", owner=USER))
     assert lengths[0] == lengths[1] < 25
