@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,47 @@ async def test_a_restore_of_the_guests_cannot_be_undone_once_what_it_brought_is_
     await problem(await owning.stage_undo("undo", "one"), 409, "undo_closed")
     assert settled(await owning.live(USER)) == restored
     assert not any(count for table, count in owning.rows_of(GUEST).items() if "undo" in table)
+
+
+@pytest.mark.parametrize("step", ["adopt_ahead", "clear", "erase_ahead"])
+async def test_every_piece_is_a_transaction_of_its_own_until_none_is_left(
+    owning: Owning, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    belongings, left = import_module(f"{owning.service.name}_service.belongings"), [True, True, True]
+    [kind] = [each for name, each in vars(belongings).items() if name.endswith("Belongings")]
+    really, seen = getattr(kind, step), []
+
+    def in_pieces(self: Any, tx: sqlite3.Connection, *owners: str) -> bool:
+        others_see = owning.rows_of(GUEST) | {"images": 0}  # which are what there is to clear
+        seen.append((owners, any(others_see.values())))
+        return left.pop() if left else really(self, tx, *owners)
+
+    await owning.write(GUEST)
+    monkeypatch.setattr(kind, step, in_pieces)
+    ending = owning.erase(GUEST) if step == "erase_ahead" else owning.adopt()
+    answer = await told(await ending)
+    assert answer["erased"] if step == "erase_ahead" else answer["moved"][owning.sample.part] == 1
+    assert [owners for owners, _ in seen] == [(GUEST,) if step == "erase_ahead" else (GUEST, USER)] * 4
+    assert [there for _, there in seen] == [True] + [step != "clear"] * 3
+    assert set(owning.rows_of(GUEST).values()) == {0}
+
+
+async def test_an_adoption_asked_for_again_still_clears_what_the_first_left_behind(
+    owning: Owning, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    belongings = import_module(f"{owning.service.name}_service.belongings")
+    [kind] = [each for name, each in vars(belongings).items() if name.endswith("Belongings")]
+    cleared = []
+
+    def clear(_: Any, tx: sqlite3.Connection, guest: str, user: str) -> bool:
+        cleared.append((guest, user))
+        return len(cleared) < 3
+
+    await owning.write(GUEST)
+    first = await told(await owning.adopt())
+    monkeypatch.setattr(kind, "clear", clear)
+    assert await told(await owning.adopt()) == first
+    assert cleared == [(GUEST, USER)] * 3
 
 
 async def test_a_guest_who_never_was_can_be_adopted_into_an_account_that_never_was(owning: Owning) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ class Commits:
 
     def largest_step(self, table: str, owner: str) -> int:
         numbers = [state.get((table, owner), 0) for state in self.states]
-        return max(abs(after - before) for before, after in zip(numbers, numbers[1:], strict=False))
+        return max(abs(after - before) for before, after in pairwise(numbers))
 
 
 @pytest.fixture
@@ -184,7 +185,7 @@ async def test_others_write_between_the_pieces_and_no_two_owners_pieces_come_tog
     assert written > 2
     together = [sum(number for (table, owner), number in state.items() if table == "images" and owner != OTHER)
                 for state in commits.states]  # fmt: skip
-    assert max(before - after for before, after in zip(together, together[1:], strict=False)) == A_PIECE
+    assert max(before - after for before, after in pairwise(together)) == A_PIECE
     check(file, OTHER)
 
 
