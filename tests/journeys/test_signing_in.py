@@ -184,7 +184,7 @@ async def test_an_old_session_is_dead_within_a_second_at_every_gateway(
             await until(refused, pause=0.005)
             believed[how] = time.monotonic() - ended_at
     print("believed for, in seconds:", {how: round(seconds, 3) for how, seconds in believed.items()})
-    assert max(believed.values()) < WITHIN_SECONDS + 0.2
+    assert max(believed.values()) < WITHIN_SECONDS + 0.5  # and how long it takes to ask, on a busy machine
 
 
 RESTORE = ("POST", "/api/settings/restore?mode=replace")  # a sign-in and a deletion would wait until it has ended
