@@ -11,6 +11,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 import orjson
@@ -23,6 +24,7 @@ from chassis.parts import MOST_WARNINGS, Counts, Part
 from chassis.peers import Scope, caller
 from chassis.problems import Problem
 from chassis.serving import Route
+from chassis.staging import State
 
 ADOPT: Final = "adopt"  # what stands in `restores` as the mode of an adoption
 PAUSE_SECONDS: Final = 0.01  # between two pieces; another process that waits for the file looks more often
@@ -58,19 +60,23 @@ class Belongings(Protocol):
 
     The methods that return a bool do a bounded piece and say whether more is left for another: as long as it is, the
     next one comes in a transaction of its own. What stands after any piece is whole: nobody sees half of an adoption.
-    Wherever the pieces break off, whoever asks again brings them to their end with nothing left over.
+    Wherever the pieces break off, whoever asks again brings them to their end with nothing left over. A service with
+    little of each owner does all at once: that is what it inherits.
     """
 
     def adopt_ahead(self, tx: sqlite3.Connection, guest: str, user: str) -> bool:
         """Do what can be done before the adoption, which follows in the transaction of the last piece."""
+        return False
 
     def adopt(self, tx: sqlite3.Connection, guest: str, user: str) -> Adopted: ...
 
     def clear(self, tx: sqlite3.Connection, guest: str, user: str) -> bool:
         """Remove what the adoption has left behind, under either, that nothing refers to."""
+        return False
 
     def erase_ahead(self, tx: sqlite3.Connection, owner: str) -> bool:
         """Erase what is much. The rest follows in the transaction of the last piece."""
+        return False
 
     def erase(self, tx: sqlite3.Connection, owner: str) -> None: ...
 
@@ -117,7 +123,7 @@ def _adopt_further(
             return None
         staging.forget(tx, "owner = ?", guest, part)
         answer = belongings.adopt(tx, guest, user).answer()
-        staging.remember_done(tx, operation_id, user, ADOPT, answer)
+        _remember(tx, operation_id, user, answer)
     return None if belongings.clear(tx, guest, user) else answer
 
 
@@ -130,6 +136,13 @@ def _told(tx: sqlite3.Connection, operation_id: str, user: str) -> Answer | None
         raise Problem(409, "another_operation", "This id is of an operation of another kind, or of somebody else.")
     first: Answer = orjson.loads(told["answer"])
     return first
+
+
+def _remember(tx: sqlite3.Connection, operation_id: str, user: str, answer: Answer) -> None:
+    tx.execute(
+        "INSERT INTO restores (restore_id, owner, mode, state, answer, changed_at) VALUES (?, ?, ?, ?, ?, ?)",
+        (operation_id, user, ADOPT, State.COMMITTED, orjson.dumps(answer).decode(), datetime.now(UTC).isoformat()),
+    )
 
 
 def _erase_further(tx: sqlite3.Connection, owner: str, belongings: Belongings) -> Answer | None:

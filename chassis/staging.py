@@ -232,14 +232,6 @@ def _remember(tx: sqlite3.Connection, restore: Restore, state: State, answer: di
     return changed_at
 
 
-def remember_done(tx: sqlite3.Connection, operation_id: str, owner: str, mode: str, answer: dict[str, Any]) -> None:
-    """Note that an operation in one step is in place here, with its answer."""
-    tx.execute(
-        "INSERT INTO restores (restore_id, owner, mode, state, answer, changed_at) VALUES (?, ?, ?, ?, ?, ?)",
-        (operation_id, owner, mode, State.COMMITTED, orjson.dumps(answer).decode(), datetime.now(UTC).isoformat()),
-    )
-
-
 def _answer(outcome: Outcome, refusals: Refusals) -> dict[str, Any]:
     """What the gateway hears: the plan with what was refused, and the first warnings with their number in all."""
     return {

@@ -27,7 +27,7 @@ async def sign_in(
     before = await services.auth.resolve(token) if token is not None else None
     adopted = outcomes.nothing_adopted()
     if before is not None and before["owner"].startswith("guest:"):
-        if before.get("wrote", True):
+        if before["wrote"]:
             adopted = await adopt(before["owner"], person["owner"], services, journal)
         else:  # it may be writing its first at this moment
             await journal.postpone_adoption(before["owner"], person["owner"])

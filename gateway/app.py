@@ -20,10 +20,10 @@ from gateway.forwarding import SERVICES
 from gateway.headers import protecting
 from gateway.idempotency import fingerprint_keys
 from gateway.identity import IDENTITY, Audience, Identity, cookie_setter, identified
-from gateway.journal import Journal
+from gateway.journal import JOURNAL, Journal
 from gateway.limiting import NEW_GUESTS, SIGN_INS, Limit
 from gateway.metrics import tell_unfinished
-from gateway.routes import FINGERPRINT_KEYS, JOURNAL, RESTORE_LIMIT, ROUTES, SIGNER
+from gateway.routes import FINGERPRINT_KEYS, RESTORE_LIMIT, ROUTES, SIGNER
 from gateway.sending import connections
 from gateway.services import Auth, Keeper, Services, SettingsKeeper
 from gateway.settings import Settings

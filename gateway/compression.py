@@ -61,35 +61,41 @@ def acceptable_coding(request: web.Request) -> str | None:
 def body_of(request: web.Request, limit: int) -> AsyncIterator[bytes]:
     """The body without its coding, as it comes.
 
-    Raises Problem 400 where the coding is damaged, 413 where there are more than `limit` bytes with or without it, 415
-    for an unknown one.
+    Raises Problem 400 where the coding is damaged or nothing comes for STALL_SECONDS, 413 where there are more than
+    `limit` bytes with or without it, 415 for an unknown one; else as `arriving`.
     """
     coding, content = coding_of(request), bounded(arriving(request), limit)
-    return content if coding is None else bounded(decoded(content, coding), limit)
+    return in_good_time(content if coding is None else bounded(decoded(content, coding), limit))
 
 
 async def arriving(request: web.Request) -> AsyncIterator[bytes]:
-    """Raises Problem: 400 where the sender leaves before the end, so that nobody takes that for the fault of a service,
-    or sends nothing for STALL_SECONDS; 401 where its session has ended meanwhile."""
+    """Raises Problem: 400 where the sender leaves before the end, so that nobody takes that for the fault of a service;
+    401 where its session has ended meanwhile."""
     identity, looked_at = request.app[IDENTITY], time.monotonic()
-    while chunk := await _next_chunk(request):
-        if time.monotonic() - looked_at > LOOK_SECONDS:
-            await identity.refuse_ended(request)
-            looked_at = time.monotonic()
-        yield chunk
+    try:
+        async for chunk in request.content.iter_any():
+            if time.monotonic() - looked_at > LOOK_SECONDS:
+                await identity.refuse_ended(request)
+                looked_at = time.monotonic()
+            yield chunk
+    except (ConnectionResetError, aiohttp.ClientConnectionError) as error:
+        raise Problem(400, "cut_off", "The body broke off. Nothing was changed; send it again.") from error
     await identity.refuse_ended(request)
 
 
-async def _next_chunk(request: web.Request) -> bytes:
-    """Nothing at the end of the body."""
-    try:
-        async with asyncio.timeout(STALL_SECONDS):
-            return await request.content.readany()
-    except TimeoutError as error:
-        detail = f"Nothing more of the body came for {STALL_SECONDS:.0f} s. Nothing was changed; send it again."
-        raise Problem(400, "stalled", detail) from error
-    except (ConnectionResetError, aiohttp.ClientConnectionError) as error:
-        raise Problem(400, "cut_off", "The body broke off. Nothing was changed; send it again.") from error
+async def in_good_time(content: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """Raises Problem 400 where nothing arrives for STALL_SECONDS: what the owner does next must not wait for this."""
+    chunks = aiter(content)
+    while True:
+        try:
+            async with asyncio.timeout(STALL_SECONDS):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            detail = f"Nothing more of the body arrived for {STALL_SECONDS:.0f} s. Nothing was changed; send it again."
+            raise Problem(400, "stalled", detail) from None
+        yield chunk
 
 
 async def bounded(content: AsyncIterable[bytes], limit: int) -> AsyncIterator[bytes]:

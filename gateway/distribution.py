@@ -93,7 +93,7 @@ async def distribute(
     try:
         async with asyncio.TaskGroup() as group:
             uploads = Uploads(group, operation, services, journal, passphrase)
-            async for chunk in in_good_time(upload):
+            async for chunk in upload:
                 for piece in range(0, len(chunk), PIECE):
                     for found in reader.feed(chunk[piece : piece + PIECE]):
                         await uploads.send(found)
@@ -104,21 +104,6 @@ async def distribute(
     except* (Problem, Unusable) as failures:
         raise _first(failures) from None
     return reader, uploads.plans()
-
-
-async def in_good_time(upload: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    """Raises Problem where nothing arrives for STALL_SECONDS: the owner's next restore must not wait for this one."""
-    chunks = aiter(upload)
-    while True:
-        try:
-            async with asyncio.timeout(STALL_SECONDS):
-                chunk = await anext(chunks)
-        except StopAsyncIteration:
-            return
-        except TimeoutError:
-            detail = f"Nothing more of the document arrived for {STALL_SECONDS:.0f} s. Nothing was changed; try again."
-            raise Problem(400, "stalled", detail) from None
-        yield chunk
 
 
 def _first(failures: BaseExceptionGroup[Problem | Unusable]) -> Problem:

@@ -55,6 +55,11 @@ def is_at_something(tx: sqlite3.Connection, owner: str) -> bool:
     return tx.execute(UNENDED, {"owner": owner}).fetchone() is not None
 
 
+def is_any_lapsed(tx: sqlite3.Connection, now: float) -> bool:
+    query = "SELECT 1 FROM operations WHERE stage IN ('staging', 'committing', 'aborting') AND lease_until < ? LIMIT 1"
+    return tx.execute(query, (now,)).fetchone() is not None
+
+
 def count_steps(tx: sqlite3.Connection, owner: str) -> int:
     """Steps that the operations of this owner have taken."""
     return int(tx.execute(STEPS, {"owner": owner}).fetchone()[0])

@@ -8,7 +8,7 @@ from aiohttp import web
 from chassis.messages import streamed
 from chassis.peers import Caller, Scope
 from chassis.serving import Handler
-from gateway.compression import arriving, body_of, coding_of, too_large
+from gateway.compression import body_of, coding_of, too_large
 from gateway.identity import IDENTITY, SESSION
 from gateway.peer import Peer
 from gateway.sending import SAFE_METHODS
@@ -60,7 +60,7 @@ async def _body(request: web.Request) -> bytes | AsyncIterator[bytes] | None:
     if (request.content_length or 0) > limit:
         raise too_large(limit)
     if coding_of(request) is None and request.content_length is not None and request.content_length <= HELD_WHOLE:
-        return b"".join([chunk async for chunk in arriving(request)])
+        return b"".join([chunk async for chunk in body_of(request, limit)])
     return body_of(request, limit)
 
 

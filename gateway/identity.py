@@ -214,7 +214,5 @@ def _living(token: str, session: Session) -> tuple[str, int]:
 
 
 def _session(found: dict[str, Any]) -> Session:
-    """An auth service of the release before does not say whether a guest wrote anything: then it may have."""
     expires_at = datetime.fromisoformat(found["expires_at"])
-    wrote, renewed = found.get("wrote", True), found.get("renewed", False)
-    return Session(found["session_id"], found["owner"], expires_at, wrote, renewed)
+    return Session(found["session_id"], found["owner"], expires_at, found["wrote"], found["renewed"])

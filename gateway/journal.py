@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from aiohttp import web
 
 from chassis.database import Database
 from chassis.problems import Problem
@@ -94,13 +95,15 @@ class Journal:
     async def end_and_repeat(self, operation: Operation, outcome: dict[str, Any]) -> None:
         """Move an operation of OF_OWNERS to its end, and have it done once more a minute from now."""
 
-        def work(tx: sqlite3.Connection) -> None:
-            if succession.end(tx, operation, _json(outcome), _now()):
-                again = _decided(operation.owner, operation.kind, target=operation.target, repeats=operation.id)
-                succession.postpone(tx, self._insert(tx, again))
+        def work(tx: sqlite3.Connection) -> bool:
+            if not _move(tx, operation, Stage.DONE, outcome):
+                return False
+            again = _decided(operation.owner, operation.kind, target=operation.target, repeats=operation.id)
+            succession.postpone(tx, self._insert(tx, again))
+            return True
 
-        await self._database.write(work)
-        metrics.OPERATIONS_ENDED.labels(operation.kind, Stage.DONE).inc()
+        if await self._database.write(work):
+            metrics.OPERATIONS_ENDED.labels(operation.kind, Stage.DONE).inc()
 
     async def guests_of(self, user: str) -> list[str]:
         """Whose things the user has taken over."""
@@ -137,11 +140,7 @@ class Journal:
 
     async def move(self, operation: Operation, to: Stage, outcome: dict[str, Any] | None = None) -> bool:
         """Move on from `operation.stage`; False where the row has meanwhile gone another way."""
-        moved = await self._changed(
-            "UPDATE operations SET stage = ?, outcome = coalesce(?, outcome), changed_at = ?"
-            " WHERE id = ? AND stage = ?",
-            (to, None if outcome is None else _json(outcome), _now(), operation.id, operation.stage),
-        )
+        moved = await self._database.write(lambda tx: _move(tx, operation, to, outcome))
         if moved and to in ENDED:
             metrics.OPERATIONS_ENDED.labels(operation.kind, to).inc()
         return moved
@@ -175,7 +174,7 @@ class Journal:
             ).fetchone()
             return entries.operation_of(row) if row else None
 
-        if not await self._database.read(lambda tx: _any_lapsed(tx, now)):
+        if not await self._database.read(lambda tx: entries.is_any_lapsed(tx, now)):
             return None
         return await self._database.write(take)
 
@@ -224,18 +223,22 @@ class Journal:
         return await self._database.write(lambda tx: tx.execute(sql, values).rowcount == 1)
 
 
+def _move(tx: sqlite3.Connection, operation: Operation, to: Stage, outcome: dict[str, Any] | None) -> bool:
+    sql = "UPDATE operations SET stage = ?, outcome = coalesce(?, outcome), changed_at = ? WHERE id = ? AND stage = ?"
+    told = None if outcome is None else _json(outcome)
+    return tx.execute(sql, (to, told, _now(), operation.id, operation.stage)).rowcount == 1
+
+
 def _fresh(owner: str, kind: Kind, mode: str, name: str | None, **rest: Any) -> Operation:
     id_, now = f"r_{secrets.token_hex(12)}", _now()
     return Operation(id_, owner, kind, mode, Stage.STAGING, name or id_, started_at=now, changed_at=now, **rest)
 
 
+JOURNAL: web.AppKey[Journal] = web.AppKey("journal", Journal)
+
+
 def _decided(owner: str, kind: Kind, **rest: Any) -> Operation:
     return _fresh(owner, kind, kind, None, **rest).at(Stage.COMMITTING)
-
-
-def _any_lapsed(tx: sqlite3.Connection, now: float) -> bool:
-    query = "SELECT 1 FROM operations WHERE stage IN ('staging', 'committing', 'aborting') AND lease_until < ? LIMIT 1"
-    return tx.execute(query, (now,)).fetchone() is not None
 
 
 def _json(value: Any) -> str:

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from chassis.problems import Problem
 from gateway import outcomes
 from gateway.archive import FORMS
-from gateway.distribution import distribute, in_good_time
+from gateway.distribution import distribute
 from gateway.idempotency import Fingerprint
 from gateway.journal import Journal
 from gateway.operations import Kind, Operation, Stage
@@ -89,7 +89,7 @@ async def answer_again(
     earlier: Operation, upload: AsyncIterable[bytes], order: Order, services: Services
 ) -> dict[str, Any]:
     """The answer that was given, once the body is known to be the same. Raises Problem 422 where it is another."""
-    async for _ in _fingerprinted(in_good_time(upload), order.fingerprint):
+    async for _ in _fingerprinted(upload, order.fingerprint):
         pass
     if not order.fingerprint.is_that_of(earlier.fingerprint):
         detail = f"The Idempotency-Key {earlier.name!r} was used for another request; choose a new one."

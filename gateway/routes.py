@@ -12,13 +12,13 @@ from chassis.messages import chain, json_response, read_json, read_query, stream
 from chassis.peers import JWKS_PATH, Signer
 from chassis.problems import Problem
 from chassis.serving import Route
-from gateway import adoption, backup, erasure, restore, undo
+from gateway import backup, restore, undo
+from gateway.account import delete_account, log_out, sign_in_with_google
 from gateway.compression import acceptable_coding, body_of, encoded, too_large
 from gateway.forwarding import SERVICES, end_sessions, to
 from gateway.idempotency import Fingerprint, requested_name
-from gateway.identity import IDENTITY, LEFT, SESSION, Audience, usable_token, user_agent
-from gateway.journal import Journal
-from gateway.limiting import NEW_GUESTS, SIGN_INS
+from gateway.identity import IDENTITY, SESSION, Audience
+from gateway.journal import JOURNAL
 from gateway.models import (
     AccountDeleted,
     AccountDeletion,
@@ -35,18 +35,15 @@ from gateway.models import (
     SignedIn,
     UndoAnswer,
 )
-from gateway.operations import Kind
 from gateway.pages import describe_api, show_api, show_console, show_style
 from gateway.peer import Peer
 from gateway.refusals import unknown_restore
 from gateway.services import PASSPHRASE_HEADER, Services
 
-JOURNAL: web.AppKey[Journal] = web.AppKey("journal", Journal)
 SIGNER: web.AppKey[Signer] = web.AppKey("signer", Signer)
 RESTORE_LIMIT: web.AppKey[int] = web.AppKey("restore_limit", int)
 FINGERPRINT_KEYS: web.AppKey[list[bytes]] = web.AppKey("fingerprint_keys", list)
 STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
-LONGEST_CREDENTIAL = 16_384  # characters; Google's have some 1,200
 STALL_SECONDS = 30.0  # how long a backup waits for a reader that takes nothing
 
 
@@ -127,41 +124,6 @@ async def undo_restore(request: web.Request) -> web.Response:
     """Give back what the latest restore replaced, where nothing was written since. Once, and within seven days."""
     owner, name = request[SESSION].owner, request.match_info["id"]
     return json_response(await undo.undo(name, owner, request.app[SERVICES], request.app[JOURNAL]))
-
-
-async def log_out(request: web.Request) -> web.Response:
-    """End this session; the answer carries the cookie of a fresh guest."""
-    token = usable_token(request)
-    if not await request.app[IDENTITY].is_user(token):  # who is signed in can always log out
-        request.app[NEW_GUESTS].count(request)
-    made = await request.app[SERVICES].auth.log_out(token)
-    request.app[IDENTITY].forget()
-    request.app[IDENTITY].admit(request, made)
-    return json_response({"authenticated": False, "user": None})
-
-
-async def sign_in_with_google(request: web.Request) -> web.Response:
-    """Sign in with the ID token that Google Identity Services gave to the page."""
-    request.app[SIGN_INS].count(request)
-    body = await read_json(request, GoogleCredential)
-    if len(body.credential) > LONGEST_CREDENTIAL:
-        raise Problem(413, "too_large", f"No credential of Google's is longer than {LONGEST_CREDENTIAL} characters.")
-    answer, made = await adoption.sign_in(
-        body.credential, usable_token(request), user_agent(request), request.app[SERVICES], request.app[JOURNAL]
-    )
-    request.app[IDENTITY].forget()
-    request.app[IDENTITY].admit(request, made)
-    return json_response(answer)
-
-
-async def delete_account(request: web.Request) -> web.Response:
-    """Delete everything of this owner, in every service, for good. The cookie goes with it."""
-    await read_json(request, AccountDeletion)
-    await request.app[IDENTITY].refuse_ended(request)
-    await erasure.erase(request[SESSION].owner, Kind.DELETION, request.app[SERVICES], request.app[JOURNAL])
-    request.app[IDENTITY].forget()
-    request[LEFT] = True
-    return json_response({"deleted": True})
 
 
 async def report_health(request: web.Request) -> web.Response:

@@ -25,13 +25,6 @@ def drop_postponed(tx: sqlite3.Connection, owner: str) -> None:
     tx.execute("DELETE FROM operations WHERE (owner = ? OR target = ?) AND holder = ?", (owner, owner, POSTPONED))
 
 
-def end(tx: sqlite3.Connection, operation: Operation, outcome: str, changed_at: str) -> bool:
-    """Whether it was not at its end before."""
-    sql = "UPDATE operations SET stage = ?, outcome = ?, changed_at = ? WHERE id = ? AND stage = ?"
-    values = (Stage.DONE, outcome, changed_at, operation.id, Stage.COMMITTING)
-    return tx.execute(sql, values).rowcount == 1
-
-
 def refuse_deleted(tx: sqlite3.Connection, user: str) -> None:
     """Raises Problem 409 where the account was deleted after the person was known to have it."""
     query = "SELECT 1 FROM operations WHERE owner = ? AND kind = ?"

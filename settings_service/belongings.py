@@ -7,7 +7,7 @@ user's settings are does not change.
 import sqlite3
 from typing import Final
 
-from chassis.owners import Adopted
+from chassis.owners import Adopted, Belongings
 from settings_service import versions
 from settings_service.staged import HISTORY, SETTINGS
 from settings_service.versions import INITIAL_NOTE, Document, Draft, Profile
@@ -45,7 +45,7 @@ _FOLLOW: Final = "UPDATE undo_profiles SET version_after = :after WHERE owner = 
 _TABLES: Final = ("profiles", "versions", "usage", "undo_versions", "undo_profiles")
 
 
-class SettingsBelongings:
+class SettingsBelongings(Belongings):
     """The service's `chassis.owners.Belongings`."""
 
     def adopt(self, tx: sqlite3.Connection, guest: str, user: str) -> Adopted:
@@ -69,16 +69,6 @@ class SettingsBelongings:
                 f"DELETE FROM {table} WHERE restore_id IN (SELECT restore_id FROM restores WHERE owner = ?)",  # noqa: S608
                 (owner,),
             )
-
-    def adopt_ahead(self, tx: sqlite3.Connection, guest: str, user: str) -> bool:
-        """All goes at once: twenty thousand versions take a quarter of a second."""
-        return False
-
-    def clear(self, tx: sqlite3.Connection, guest: str, user: str) -> bool:
-        return False
-
-    def erase_ahead(self, tx: sqlite3.Connection, owner: str) -> bool:
-        return False
 
 
 def _ever_saved(tx: sqlite3.Connection, owner: str, profile: Profile | None) -> bool:

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Final
 
-from chassis.owners import Adopted
+from chassis.owners import Adopted, Belongings
 from vault_service.metrics import FAILURES, Reason
 from vault_service.part import API_KEYS
 from vault_service.ring import KeyRing
@@ -20,7 +20,7 @@ ONE_IS_THERE_UNREADABLE: Final = (
 )
 
 
-class KeyBelongings:
+class KeyBelongings(Belongings):
     """The service's `chassis.owners.Belongings`. `ring` gives the key-encryption keys, known once the app runs."""
 
     def __init__(self, ring: Callable[[], KeyRing]) -> None:
@@ -43,16 +43,6 @@ class KeyBelongings:
         """Also in a locked vault; the audit goes as well."""
         for table in OWNED:
             tx.execute(f"DELETE FROM {table} WHERE owner = ?", (owner,))  # noqa: S608 - a constant of this module
-
-    def adopt_ahead(self, tx: sqlite3.Connection, guest: str, user: str) -> bool:
-        """An owner's few keys go at once."""
-        return False
-
-    def clear(self, tx: sqlite3.Connection, guest: str, user: str) -> bool:
-        return False
-
-    def erase_ahead(self, tx: sqlite3.Connection, owner: str) -> bool:
-        return False
 
 
 def _hand_over(

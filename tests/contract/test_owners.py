@@ -5,10 +5,12 @@ import sqlite3
 from contextlib import closing
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 import pytest
 
+from chassis.owners import Belongings
 from chassis.peers import Scope
 from chassis.uploads import encode_end, encode_item
 from tests.contract.conftest import Service, Start
@@ -24,6 +26,13 @@ WRITTEN: dict[str, tuple[str, dict[str, Any]]] = {
 }
 HISTORY = {"settings": {"of": "a document"}, "created_at": "2026-11-22T10:00:00Z", "change_note": "imported"}
 Rows = dict[str, list[tuple[Any, ...]]]
+
+
+def belongings_in(module: ModuleType) -> type[Belongings]:
+    """The service's own, beside what it imports."""
+    found = (each for name, each in vars(module).items() if name.endswith("Belongings"))
+    [kind] = [each for each in found if each.__module__ == module.__name__]
+    return cast("type[Belongings]", kind)
 
 
 class Owning(Restoring):
@@ -231,7 +240,7 @@ async def test_every_piece_is_a_transaction_of_its_own_until_none_is_left(
     owning: Owning, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     belongings, left = import_module(f"{owning.service.name}_service.belongings"), [True, True, True]
-    [kind] = [each for name, each in vars(belongings).items() if name.endswith("Belongings")]
+    kind = belongings_in(belongings)
     really, seen = getattr(kind, step), []
 
     def in_pieces(self: Any, tx: sqlite3.Connection, *owners: str) -> bool:
@@ -253,7 +262,7 @@ async def test_an_adoption_asked_for_again_still_clears_what_the_first_left_behi
     owning: Owning, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     belongings = import_module(f"{owning.service.name}_service.belongings")
-    [kind] = [each for name, each in vars(belongings).items() if name.endswith("Belongings")]
+    kind = belongings_in(belongings)
     cleared = []
 
     def clear(_: Any, tx: sqlite3.Connection, guest: str, user: str) -> bool:

@@ -1,16 +1,23 @@
 """Content codings: whole or refused, in pieces of a bounded size whatever a bomb unfolds to."""
 
+import asyncio
 import gzip
 import sys
 from collections.abc import AsyncIterator, Callable
+from typing import cast
+from unittest.mock import Mock
 
 import pytest
+from aiohttp import StreamReader, web
 from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.problems import Problem
-from gateway.compression import CODINGS, PIECE, acceptable_coding, coding_of, decoded, encoded
+from gateway import compression
+from gateway.compression import CODINGS, PIECE, acceptable_coding, body_of, coding_of, decoded, encoded
+from gateway.identity import IDENTITY, Identity
+from gateway.services import Auth
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -101,3 +108,16 @@ def test_a_coding_that_is_not_known_here_is_refused_with_those_that_are(header: 
         coding_of(make_mocked_request("POST", "/", {"Content-Encoding": header}))
     assert problem.value.status == 415
     assert problem.value.headers["Accept-Encoding"] == "zstd, gzip"
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+async def test_a_body_of_which_nothing_more_comes_is_given_up(coding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compression, "STALL_SECONDS", 0.05)
+    content = StreamReader(Mock(_reading_paused=False), 1 << 16, loop=asyncio.get_running_loop())
+    content.feed_data(gzip.compress(b"{")[:12])
+    app = web.Application()
+    app[IDENTITY] = Identity(cast("Auth", None))
+    request = make_mocked_request("PUT", "/", {"Content-Encoding": coding}, payload=content, app=app)
+    with pytest.raises(Problem) as problem:
+        _ = [piece async for piece in body_of(request, 100)]
+    assert (problem.value.status, problem.value.code) == (400, "stalled")

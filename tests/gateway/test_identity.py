@@ -17,6 +17,8 @@ FOUND = {
     "session_id": "s",
     "owner": "guest:a",
     "expires_at": (datetime.now(UTC) + timedelta(days=1)).isoformat(),
+    "wrote": True,
+    "renewed": False,
 }
 
 
@@ -149,7 +151,7 @@ async def test_one_answer_carries_the_cookie_of_a_session_that_was_prolonged(
         await identity.of(each)
     told = re.match(rf"animatize_session={TOKEN}; HttpOnly; Max-Age=(\d+); ", str(await cookie_of_answer(request)))
     assert told is not None
-    left = datetime.fromisoformat(FOUND["expires_at"]) - datetime.now(UTC)
+    left = datetime.fromisoformat(str(FOUND["expires_at"])) - datetime.now(UTC)
     assert int(told[1]) == pytest.approx(left.total_seconds(), abs=5)
     assert await cookie_of_answer(next_one) is None
 

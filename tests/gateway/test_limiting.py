@@ -12,11 +12,11 @@ from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from chassis.problems import Problem
+from gateway.account import log_out
 from gateway.addresses import TRUSTED_PROXIES
 from gateway.forwarding import SERVICES
 from gateway.identity import IDENTITY, Identity
 from gateway.limiting import NEW_GUESTS, Counters, Limit
-from gateway.routes import log_out
 from gateway.services import Auth, Services
 
 ADDRESS = "203.0.113.9"
@@ -183,7 +183,8 @@ class FakeAuth:
         return {"token": "f" * 43, "session": self._session("guest:fresh")}
 
     def _session(self, owner: str) -> dict[str, Any]:
-        return {"session_id": "s", "owner": owner, "expires_at": "2100-01-01T00:00:00+00:00"}
+        times = {"expires_at": "2100-01-01T00:00:00+00:00"}
+        return {"session_id": "s", "owner": owner, "wrote": True, "renewed": False, **times}
 
 
 @pytest.mark.parametrize(

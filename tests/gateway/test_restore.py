@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from chassis.database import Database
 from chassis.problems import Problem, unavailable
 from chassis.uploads import BLANK, encode_end, encode_item
+from gateway import compression
 from gateway.idempotency import Fingerprint
 from gateway.journal import Journal
 from gateway.operations import Operation, Stage
@@ -134,10 +135,10 @@ async def test_an_upload_that_stalls_is_given_up_and_lets_the_next_one_in(
         yield b'{"settings": {"theme": {}}, "runs": [{"run_id": "a"}, '
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("gateway.distribution.STALL_SECONDS", 0.05)
+    monkeypatch.setattr(compression, "STALL_SECONDS", 0.05)
     peers, journal = Peers(), Journal(database)
     with pytest.raises(Problem) as problem:
-        await restore(stalled(), order(), peers.services, journal)
+        await restore(compression.in_good_time(stalled()), order(), peers.services, journal)
     assert problem.value.code == "stalled"
     assert peers.settings.told[-1] == peers.runs.told[-1] == "abort"
     assert (await restore(document(), order(), peers.services, journal))["restored_runs"] == 1
