@@ -101,12 +101,15 @@ async def distribute(
             for found in reader.close():
                 await uploads.send(found)
             await uploads.end(reader.carried)
-    except* (Problem, Unusable) as failures:
-        raise _first(failures) from None
+    except ExceptionGroup as failures:  # not `except*`: in Python 3.11.2 that wraps what it raises in a group again
+        expected, unexpected = failures.split((Problem, Unusable))
+        if unexpected is not None or expected is None:
+            raise
+        raise _first(expected) from None
     return reader, uploads.plans()
 
 
-def _first(failures: BaseExceptionGroup[Problem | Unusable]) -> Problem:
+def _first(failures: ExceptionGroup[Exception]) -> Problem:
     failure: BaseException = failures
     while isinstance(failure, BaseExceptionGroup):
         failure = failure.exceptions[0]
