@@ -16,6 +16,8 @@ from auth_service.settings import Settings
 from auth_service.store import Store
 from auth_service.sweeping import Sweeping
 from auth_service.users import Users
+from chassis import changes
+from chassis.changes import watching
 from chassis.database import opened
 from chassis.serving import DATABASE, service
 
@@ -28,7 +30,7 @@ def create_app(
     lifetime = Lifetime(settings.session_life)
 
     async def storage(app: web.Application) -> AsyncIterator[None]:
-        async with opened(settings.database, "auth_service") as database:
+        async with opened(settings.database, "auth_service") as database, watching(app, database):
             app[DATABASE] = database
             app[STORE] = Store(database, lifetime, clock)
             app[PRESENCE] = presence = Presence(database, lifetime, clock)
@@ -43,7 +45,7 @@ def create_app(
             yield
 
     app = service(
-        table(),
+        [*table(), *changes.routes()],
         audience="auth",
         gateways=settings.gateway_url,
         max_body=settings.max_body_bytes,

@@ -7,7 +7,7 @@ savepoint of its own; nobody is answered before the commit. Other processes writ
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -72,6 +72,7 @@ class Database:
         self._idle: asyncio.LifoQueue[Worker] = asyncio.LifoQueue()
         self._waiting: list[tuple[Work[Any], asyncio.Future[Any]]] = []
         self._arrived = asyncio.Event()
+        self._committed = asyncio.Event()
         self._closing = False
 
     async def write(self, work: Work[T]) -> T:
@@ -93,6 +94,19 @@ class Database:
             return await worker.run(partial(_in_one_view, work))
         finally:
             self._idle.put_nowait(worker)
+
+    def connection(self) -> Worker:
+        """One more connection, in autocommit, for whoever looks at the file again and again. An async context."""
+        return _worker(self.path)
+
+    async def committed(self, seconds: float) -> bool:
+        """Whether this process commits something within so many seconds; for a single caller, who is told of each."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._committed.wait()
+        happened = self._committed.is_set()
+        self._committed.clear()
+        return happened
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
@@ -116,6 +130,7 @@ class Database:
         except Exception as error:  # every waiting caller has to hear of it, whatever it was
             metrics.GROUPS_FAILED.inc()
             outcomes = [Failure(error)] * len(group)
+        self._committed.set()
         for (_, done), outcome in zip(group, outcomes, strict=True):
             if done.done():  # the caller has left; its write stands all the same
                 continue

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 import orjson
 from aiohttp import web
 
-from chassis import staging
+from chassis import changes, once, staging
 from chassis.database import Database
 from chassis.messages import json_response
 from chassis.parts import MOST_WARNINGS, Counts, Part
@@ -124,6 +124,7 @@ def _adopt_further(
         staging.forget(tx, "owner = ?", guest, part)
         answer = belongings.adopt(tx, guest, user).answer()
         _remember(tx, operation_id, user, answer)
+        once.hand_over(tx, guest, user)
     return None if belongings.clear(tx, guest, user) else answer
 
 
@@ -151,4 +152,6 @@ def _erase_further(tx: sqlite3.Connection, owner: str, belongings: Belongings) -
         return None
     belongings.erase(tx, owner)
     tx.execute("DELETE FROM restores WHERE owner = ?", (owner,))
+    once.forget(tx, owner)
+    changes.forget(tx, owner)
     return {"erased": True}

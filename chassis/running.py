@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings
 from chassis import logs
 from chassis.metrics import exposition
 from chassis.schema import Unusable
+from chassis.serving import LEAVING
 from chassis.settings import CONFIG, PROCESSES, Address, Environment, Listen, Port, load_both
 from chassis.stopping import Door, Visits, let_go
 
@@ -93,7 +94,7 @@ def _metrics_told(address: Address) -> Callable[[web.Application], AsyncIterator
 
 
 async def _serve(app: web.Application, listen: Address, running: Running) -> None:
-    leaving, visits = asyncio.Event(), Visits()
+    leaving, visits = app[LEAVING], Visits()
     app.on_response_prepare.append(_last_answer(leaving))
     app.middlewares.insert(0, visits.noted)
     runner = _runner(app)
@@ -110,6 +111,7 @@ async def _serve(app: web.Application, listen: Address, running: Running) -> Non
         if received == signal.SIGTERM:
             leaving.set()
             await _first_of(let_go(runner, door, visits), _interrupted(signals), running.drain_seconds)
+        leaving.set()
         for connection in door.close():
             connection.close()
     finally:

@@ -3,6 +3,7 @@
 An app is put together by its `create_app`; nothing here is inherited, and no handler's signature changes.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ class Route:
 
 
 ROUTES: web.AppKey[dict[tuple[str, str], Route]] = web.AppKey("routes", dict)
+LEAVING: web.AppKey[asyncio.Event] = web.AppKey("leaving", asyncio.Event)  # set once the process lets everybody go
 
 
 def service(
@@ -87,6 +89,7 @@ def add_health(app: web.Application, ready: Callable[[web.Application], Awaitabl
         await ready(request.app)
         return json_response({"status": "ok"})
 
+    app[LEAVING] = asyncio.Event()
     app.router.add_get(HEALTH_PATHS[0], answer_live)
     app.router.add_get(HEALTH_PATHS[1], answer_ready)
 

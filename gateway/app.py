@@ -7,6 +7,7 @@ from functools import partial
 from aiohttp import web
 
 from chassis import serving
+from chassis.changes import watching
 from chassis.database import opened
 from chassis.metrics import ON_SCRAPE, Refresh
 from chassis.peers import Signer
@@ -73,7 +74,7 @@ def _peers(settings: Settings) -> Lifespan:
 
 def _journal(settings: Settings) -> Lifespan:
     async def context(app: web.Application) -> AsyncIterator[None]:
-        async with opened(settings.database, "gateway") as database:
+        async with opened(settings.database, "gateway") as database, watching(app, database):
             app[JOURNAL] = Journal(database, settings.lease_seconds)
             refreshed: list[Refresh] = [partial(tell_unfinished, app[JOURNAL].unfinished)]
             app[ON_SCRAPE] = refreshed

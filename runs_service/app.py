@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from chassis.changes import watching
 from chassis.database import opened
 from chassis.serving import DATABASE, service
 from runs_service.limits import Limits
@@ -19,7 +20,7 @@ def create_app(settings: Settings) -> web.Application:
     limits = Limits(run=settings.max_body_bytes, owner=settings.owner_quota_bytes)
 
     async def storage(app: web.Application) -> AsyncIterator[None]:
-        async with opened(settings.database, "runs_service") as database:
+        async with opened(settings.database, "runs_service") as database, watching(app, database):
             app[DATABASE] = database
             app[STORE] = Store(database, limits)
             yield

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from chassis import documents, owners, staging
+from chassis import changes, documents, owners, staging
 from chassis.messages import json_response, outdated, read_json, read_query, read_value, streamed, unchanged, validated
 from chassis.openapi import describe
 from chassis.peers import Scope, caller
@@ -48,6 +48,7 @@ def routes(part: RunsPart) -> list[Route]:
         Route("GET", "/internal/openapi", describe_api, system),
         *staging.routes(DATABASE, part),
         *owners.routes(DATABASE, RunsBelongings(), part),
+        *changes.routes(),
     ]
 
 

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from chassis import owners, staging
+from chassis import changes, owners, staging
+from chassis.changes import watching
 from chassis.database import opened
 from chassis.serving import DATABASE, service
 from settings_service.belongings import SettingsBelongings
@@ -19,7 +20,7 @@ def create_app(settings: Settings) -> web.Application:
     """The application over the file of `settings`, opened at its start and closed at its end."""
 
     async def storage(app: web.Application) -> AsyncIterator[None]:
-        async with opened(settings.database, "settings_service") as database:
+        async with opened(settings.database, "settings_service") as database, watching(app, database):
             app[DATABASE] = database
             app[STORE] = Store(database, settings.owner_quota_bytes)
             yield
@@ -30,6 +31,7 @@ def create_app(settings: Settings) -> web.Application:
             *ROUTES,
             *staging.routes(DATABASE, part),
             *owners.routes(DATABASE, SettingsBelongings(), part),
+            *changes.routes(),
         ],
         audience="settings",
         gateways=settings.gateway_url,

@@ -5,7 +5,8 @@ from functools import partial
 
 from aiohttp import web
 
-from chassis import owners, staging
+from chassis import changes, owners, staging
+from chassis.changes import watching
 from chassis.database import opened
 from chassis.metrics import ON_SCRAPE, Refresh
 from chassis.secrets import root_secret
@@ -24,7 +25,7 @@ def create_app(settings: Settings) -> web.Application:
 
     async def vault(app: web.Application) -> AsyncIterator[None]:
         root = root_secret(settings.secret_key, settings.database.parent)
-        async with opened(settings.database, "vault_service") as database:
+        async with opened(settings.database, "vault_service") as database, watching(app, database):
             app[STORE] = await unlock(database, root, settings.secret_key_previous)
             app[DATABASE] = database
             refreshed: list[Refresh] = [partial(tell_keys, database, app[STORE].ring)]
@@ -39,6 +40,7 @@ def create_app(settings: Settings) -> web.Application:
         [
             *routes(),
             *staging.routes(DATABASE, part, prepare),
+            *changes.routes(),
             *owners.routes(DATABASE, KeyBelongings(ring), part),
         ],
         audience="vault",

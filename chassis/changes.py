@@ -1,0 +1,220 @@
+"""For whom something has changed in one file, told to whoever listens, whichever process wrote it.
+
+Expects the table `changes` of the service's migrations: a row an owner with the version of all that it has there,
+raised by triggers within each write. `seq` orders the rows as they were committed, since writes never overlap. What is
+told is state, not a log: who listens slowly hears of the latest version alone.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import orjson
+import structlog
+from aiohttp import web
+from pydantic import BaseModel, Field
+
+from chassis.database import Database
+from chassis.messages import json_response, read_query, streamed
+from chassis.peers import Scope, caller
+from chassis.serving import LEAVING, Route
+
+log = structlog.get_logger()
+
+POLL_SECONDS: Final = 0.2
+HEARTBEAT_SECONDS: Final = 2.0
+STALL_SECONDS: Final = 10.0  # who takes nothing for so long is dropped, and comes again
+FEED_PATH, CURRENT_PATH = "/internal/changes", "/internal/changes/current"
+
+SINCE = "SELECT owner, version, seq FROM changes WHERE seq >= ? ORDER BY seq"
+LAST = "SELECT owner, version, seq FROM changes ORDER BY seq DESC LIMIT 1"
+OF_OWNER = "SELECT version FROM changes WHERE owner = ?"
+
+
+class Change(NamedTuple):
+    """An owner's version after a write, and where that write stands among all of the file."""
+
+    owner: str
+    version: int
+    seq: int
+
+
+class Listener:
+    """What one who listens has not been told yet: of each owner the latest change, so that it cannot grow for ever."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, Change] = {}
+        self._arrived = asyncio.Event()
+
+    def hear(self, change: Change) -> None:
+        self._waiting.pop(change.owner, None)  # so that what is taken stays in the order of `seq`
+        self._waiting[change.owner] = change
+        self._arrived.set()
+
+    async def take(self, seconds: float) -> list[Change]:
+        """All that has come, in order; nothing where nothing came in so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._arrived.wait()
+        self._arrived.clear()
+        taken, self._waiting = self._waiting, {}
+        return list(taken.values())
+
+
+class Changes:
+    """Watches one file: what another process commits is seen within POLL_SECONDS, its own commits at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._listeners: set[Listener] = set()
+        self._last = Change("", 0, 0)
+
+    async def begin(self) -> None:
+        """Take up the place from which on changes are told."""
+        self._last = await self._database.read(_latest)
+
+    async def watch(self) -> None:
+        """For ever. `PRAGMA data_version` changes with each commit of any other connection to the file."""
+        while True:
+            try:
+                await self._watch()
+            except (sqlite3.Error, ValueError) as error:
+                log.warning("watch_broken", reason=str(error))
+                await asyncio.sleep(1.0)
+
+    async def _watch(self) -> None:
+        seen: int | None = None
+        async with self._database.connection() as connection:
+            while True:
+                version = await connection.run(_data_version)
+                if version != seen:
+                    self._tell(await connection.run(partial(_since, self._last)))
+                    seen = version
+                await self._database.committed(POLL_SECONDS)
+
+    def _tell(self, changes: list[Change]) -> None:
+        for change in changes:
+            for listener in self._listeners:
+                listener.hear(change)
+        self._last = changes[-1] if changes else self._last
+
+    @contextmanager
+    def listening(self) -> Iterator[Listener]:
+        """Hears of every change that is committed from now on, and perhaps again of what was just before."""
+        listener = Listener()
+        self._listeners.add(listener)
+        try:
+            yield listener
+        finally:
+            self._listeners.discard(listener)
+
+    async def version(self, owner: str) -> int:
+        """0 where the owner has never had anything here."""
+        row = await self._database.read(lambda tx: tx.execute(OF_OWNER, (owner,)).fetchone())
+        return int(row["version"]) if row else 0
+
+    async def after(self, seq: int) -> list[Change]:
+        """What has changed since the place `seq`; everything where the file has never been so far: it is another."""
+        return await self._database.read(lambda tx: _after(tx, seq))
+
+    async def last(self) -> int:
+        """The place of the latest change."""
+        return (await self._database.read(_latest)).seq
+
+
+CHANGES: web.AppKey[Changes] = web.AppKey("changes", Changes)
+
+
+@dataclass(frozen=True)
+class Told:
+    """How a service tells a version of an owner's to the owner's devices."""
+
+    value: Callable[[web.Application, str, int], dict[str, Any]] = lambda _, __, version: {"version": version}
+
+
+class FeedQuery(BaseModel):
+    """`after` is the `seq` of the last line that was received, if any was."""
+
+    after: int | None = Field(None, ge=0)
+
+
+@asynccontextmanager
+async def watching(app: web.Application, database: Database) -> AsyncIterator[None]:
+    """Watch the file of the app inside the block."""
+    app[CHANGES] = changes = Changes(database)
+    await changes.begin()
+    task = asyncio.create_task(changes.watch())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def forget(tx: sqlite3.Connection, owner: str) -> None:
+    tx.execute("DELETE FROM changes WHERE owner = ?", (owner,))
+
+
+def routes(told: Told | None = None) -> list[Route]:
+    """The feed that every gateway listens to, one each, and one owner's version as it is now."""
+    telling = told or Told()
+
+    async def feed(request: web.Request) -> web.StreamResponse:
+        after = read_query(request, FeedQuery).after
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        return await streamed(request, response, _lines(request.app, after, telling), stall_seconds=STALL_SECONDS)
+
+    async def current(request: web.Request) -> web.Response:
+        owner = caller(request).owner
+        version = await request.app[CHANGES].version(owner)
+        return json_response({"version": version, "value": telling.value(request.app, owner, version)})
+
+    return [
+        Route("GET", FEED_PATH, feed, Scope.SYSTEM),
+        Route("GET", CURRENT_PATH, current, Scope.SYSTEM),
+    ]
+
+
+async def _lines(app: web.Application, after: int | None, told: Told) -> AsyncIterator[bytes]:
+    """A line that says where the feed begins, then a line a change; an empty one now and then shows that it lives."""
+    changes, leaving = app[CHANGES], app[LEAVING]
+    with changes.listening() as listener:
+        begin = await changes.last() if after is None else after
+        yield _line({"seq": begin})
+        missed = await changes.after(after) if after is not None else []
+        for change in missed:
+            listener.hear(change)
+        while not leaving.is_set():
+            found = await listener.take(HEARTBEAT_SECONDS)
+            yield b"".join(_line(_shown(app, change, told)) for change in found) or b"\n"
+
+
+def _shown(app: web.Application, change: Change, told: Told) -> dict[str, Any]:
+    return {**change._asdict(), "value": told.value(app, change.owner, change.version)}
+
+
+def _line(value: dict[str, Any]) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _data_version(tx: sqlite3.Connection) -> int:
+    return int(tx.execute("PRAGMA data_version").fetchone()[0])
+
+
+def _latest(tx: sqlite3.Connection) -> Change:
+    row = tx.execute(LAST).fetchone()
+    return Change(*row) if row else Change("", 0, 0)
+
+
+def _since(last: Change, tx: sqlite3.Connection) -> list[Change]:
+    """What came after `last`, which itself may have been written again: whoever is the last to write stays there."""
+    return [found for row in tx.execute(SINCE, (last.seq,)) if (found := Change(*row)) != last]
+
+
+def _after(tx: sqlite3.Connection, seq: int) -> list[Change]:
+    begin = seq if _latest(tx).seq >= seq else 0
+    return [Change(*row) for row in tx.execute(SINCE, (begin,))]

@@ -1,0 +1,142 @@
+"""Writes that are done once, however often they are asked for: by a client that lost the answer, or by the gateway.
+
+Expects the table `requests` of the service's migrations. What was answered is kept in the transaction of the write, so
+that there is never one without the other; and since writes never overlap, whoever asks for the same at the same time is
+given the answer of the first. What failed has changed nothing and is not kept: it may be asked for again.
+
+The name is the client's `Idempotency-Key` (IETF draft draft-ietf-httpapi-idempotency-key-header) or one that the
+gateway made up for a request that it may have to send twice. Of the body an HMAC (RFC 2104) is kept. Its keys come with
+the request and are kept nowhere: whoever has the file can try no guesses at a body.
+"""
+
+import hashlib
+import hmac
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import Final, NamedTuple, Self, TypeVar
+
+import orjson
+from aiohttp import web
+
+from chassis.database import Database, Work
+from chassis.peers import caller
+from chassis.problems import Problem
+
+T = TypeVar("T")
+
+NAME_HEADER: Final = "Idempotency-Key"
+KEYS_HEADER: Final = "Animatize-Fingerprint-Keys"  # hexadecimal, comma-separated, the current one first
+OF_GATEWAY: Final = "gateway/"  # begins a name that no client can choose
+KEPT_SECONDS: Final = 24 * 3600
+KEPT_FOR_GATEWAY: Final = 600  # it tries for seconds
+PURGED_AT_ONCE: Final = 100
+HEADERS: Final = ("ETag", "Location")
+
+FIND = "SELECT * FROM requests WHERE owner = ? AND method = ? AND path = ? AND name = ?"
+KEEP = """
+    INSERT OR REPLACE INTO requests (owner, method, path, name, fingerprint, status, headers, body, kept_until)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+PURGE = f"""
+    DELETE FROM requests WHERE request_id IN (
+        SELECT request_id FROM requests WHERE kept_until < ? ORDER BY kept_until LIMIT {PURGED_AT_ONCE})"""  # noqa: S608
+HAND_OVER = "UPDATE OR REPLACE requests SET owner = ? WHERE owner = ?"
+
+
+class Answer(NamedTuple):
+    """All of a response that a repeat has to have again."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @classmethod
+    def of(cls, response: web.Response) -> Self:
+        body = response.body
+        if not isinstance(body, bytes | None):
+            raise TypeError("only an answer that is whole can be kept")
+        kept = {name: response.headers[name] for name in HEADERS if name in response.headers}
+        return cls(response.status, kept | {"Content-Type": response.headers["Content-Type"]}, body or b"")
+
+    def response(self) -> web.Response:
+        return web.Response(status=self.status, headers=self.headers, body=self.body)
+
+
+class Asked(NamedTuple):
+    """A request that is to be done once. `fingerprints` are of its query and body, the first under the current key."""
+
+    owner: str
+    method: str
+    path: str
+    name: str
+    fingerprints: tuple[str, ...]
+
+    @property
+    def seconds(self) -> int:
+        return KEPT_FOR_GATEWAY if self.name.startswith(OF_GATEWAY) else KEPT_SECONDS
+
+
+async def write_once(
+    request: web.Request, database: Database, work: Work[T], answer: Callable[[T], web.Response]
+) -> web.Response:
+    """What `answer` makes of `work` done in one transaction; of a request that was done before, its answer from then.
+
+    `answer` runs within the transaction, off the event loop. Raises what `work` raises, and Problem 422 where the name
+    was used for a request with another query or body.
+    """
+    if (asked := await _asked(request)) is None:
+        return answer(await database.write(work))
+
+    def once(tx: sqlite3.Connection) -> Answer:
+        if (before := _answered(tx, asked)) is not None:
+            return before
+        made = Answer.of(answer(work(tx)))
+        _keep(tx, asked, made)
+        return made
+
+    return (await database.write(once)).response()
+
+
+def hand_over(tx: sqlite3.Connection, guest: str, user: str) -> None:
+    """What the guest asked for is known again when the user asks for it."""
+    tx.execute(HAND_OVER, (user, guest))
+
+
+def forget(tx: sqlite3.Connection, owner: str) -> None:
+    tx.execute("DELETE FROM requests WHERE owner = ?", (owner,))
+
+
+def fingerprints(keys: str, query: str, body: bytes) -> tuple[str, ...]:
+    """Under each of `keys`. Raises ValueError for keys that are not hexadecimal."""
+    text = len(query.encode()).to_bytes(4, "big") + query.encode() + body
+    return tuple(hmac.new(bytes.fromhex(key), text, hashlib.sha256).hexdigest() for key in keys.split(","))
+
+
+async def _asked(request: web.Request) -> Asked | None:
+    name, keys = request.headers.get(NAME_HEADER), request.headers.get(KEYS_HEADER)
+    if name is None or keys is None:
+        return None
+    body = await request.read() if request.can_read_body else b""
+    made = fingerprints(keys, request.rel_url.raw_query_string, body)
+    return Asked(caller(request).owner, request.method, request.rel_url.raw_path, name, made)
+
+
+def _answered(tx: sqlite3.Connection, asked: Asked) -> Answer | None:
+    row = tx.execute(FIND, (asked.owner, asked.method, asked.path, asked.name)).fetchone()
+    if row is None or row["kept_until"] < time.time():
+        return None
+    if not any(hmac.compare_digest(row["fingerprint"], each) for each in asked.fingerprints):
+        raise reused(asked.name)
+    return Answer(row["status"], orjson.loads(row["headers"]), row["body"])
+
+
+def reused(name: str) -> Problem:
+    detail = f"The Idempotency-Key {name!r} was used for another request; choose a new one. Nothing was changed."
+    return Problem(422, "idempotency_key_reused", detail)
+
+
+def _keep(tx: sqlite3.Connection, asked: Asked, made: Answer) -> None:
+    now = int(time.time())
+    tx.execute(PURGE, (now,))
+    headers = orjson.dumps(made.headers).decode()
+    tx.execute(KEEP, (*asked[:4], asked.fingerprints[0], made.status, headers, made.body, now + asked.seconds))
