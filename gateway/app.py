@@ -19,12 +19,12 @@ from gateway.cross_site import PUBLIC_URL, cross_site_refused
 from gateway.erasure import sweep_for_ever
 from gateway.forwarding import SERVICES
 from gateway.headers import protecting
-from gateway.idempotency import fingerprint_keys
+from gateway.idempotency import FINGERPRINT_KEYS, fingerprint_keys
 from gateway.identity import IDENTITY, Audience, Identity, cookie_setter, identified
 from gateway.journal import JOURNAL, Journal
 from gateway.limiting import NEW_GUESTS, SIGN_INS, Limit
 from gateway.metrics import tell_unfinished
-from gateway.routes import FINGERPRINT_KEYS, RESTORE_LIMIT, ROUTES, SIGNER
+from gateway.routes import RESTORE_LIMIT, ROUTES, SIGNER
 from gateway.sending import connections
 from gateway.services import Auth, Keeper, Services, SettingsKeeper
 from gateway.settings import Settings

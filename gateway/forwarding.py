@@ -9,14 +9,16 @@ from chassis.messages import streamed
 from chassis.peers import Caller, Scope
 from chassis.serving import Handler
 from gateway.compression import body_of, coding_of, too_large
+from gateway.idempotency import once_headers
 from gateway.identity import IDENTITY, SESSION
-from gateway.peer import Peer
-from gateway.sending import SAFE_METHODS
+from gateway.peer import EFFORT, Peer
+from gateway.sending import SAFE_METHODS, Effort
 from gateway.services import Services
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)
 NOBODY = Caller("nobody", Scope.OWNER)
 HELD_WHOLE = 4 << 20  # bytes; what is longer is passed on as it comes
+MORE_THAN_ONCE = Effort(repeatable=True)
 
 SENT_ON = ("Accept", "Content-Type", "If-Match", "If-None-Match")
 SENT_BACK = (
@@ -39,8 +41,12 @@ def to(choose: Callable[[Services], Peer]) -> Handler:
         who = request[SESSION].caller if SESSION in request else NOBODY
         headers = {name: request.headers[name] for name in SENT_ON if name in request.headers}
         path = request.rel_url.raw_path_qs
-        peer = choose(request.app[SERVICES])
-        async with peer.ask(request.method, path, who, headers=headers, data=await _body(request)) as answer:
+        peer, effort = choose(request.app[SERVICES]), EFFORT
+        if peer.knows_again and request.method not in SAFE_METHODS:
+            headers |= once_headers(request, who.owner)
+            effort = MORE_THAN_ONCE
+        data = await _body(request)
+        async with peer.ask(request.method, path, who, headers=headers, data=data, effort=effort) as answer:
             return await _pass_back(request, peer, answer)
 
     return forward

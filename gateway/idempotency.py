@@ -1,37 +1,51 @@
-"""Knows a request again that a client sends a second time because the first answer was lost.
+"""Knows a request again that is sent a second time because the first answer was lost: by a client, or by the gateway.
 
 `Idempotency-Key` as in the IETF draft draft-ietf-httpapi-idempotency-key-header, its quotation marks optional. What is
-kept of a request is an HMAC under a key of the root secret, so that nobody reads a body out of it.
+kept of a request is an HMAC under a key of the root secret, so that nobody reads a body out of it. A service that keeps
+it (see `chassis.once`) is sent the key with the request: one that is good for this owner, address and name alone.
 """
 
 import hashlib
 import hmac
 import re
+import secrets
 from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import web
 from pydantic import SecretStr
 
+from chassis.once import KEYS_HEADER, NAME_HEADER, OF_GATEWAY
 from chassis.problems import Problem
 from chassis.secrets import derive
 
-HEADER: Final = "Idempotency-Key"
+FINGERPRINT_KEYS: web.AppKey[list[bytes]] = web.AppKey("fingerprint_keys", list)
 USABLE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}")
 
 
 def requested_name(request: web.Request) -> str | None:
     """The id that the client chose. Raises Problem 400 for one that would not stand in a path."""
-    given = request.headers.get(HEADER)
+    given = request.headers.get(NAME_HEADER)
     if given is None:
         return None
     name = given.strip()
     if len(name) > 1 and name[0] == name[-1] == '"':
         name = name[1:-1]
     if USABLE.fullmatch(name) is None:
-        detail = f"{HEADER} takes 1 to 128 letters, digits and . _ ~ : -, and begins with a letter or digit."
+        detail = f"{NAME_HEADER} takes 1 to 128 letters, digits and . _ ~ : -, and begins with a letter or digit."
         raise Problem(400, "bad_idempotency_key", detail)
     return name
+
+
+def once_headers(request: web.Request, owner: str) -> dict[str, str]:
+    """What makes a service do a write once, whoever sends it again: under the client's name for it, or one of ours.
+
+    Raises Problem 400 as `requested_name`.
+    """
+    name = requested_name(request) or f"{OF_GATEWAY}{secrets.token_hex(16)}"
+    context = "\0".join((owner, request.method, request.rel_url.raw_path, name)).encode()
+    keys = (hmac.new(key, context, hashlib.sha256).hexdigest() for key in request.app[FINGERPRINT_KEYS])
+    return {NAME_HEADER: name, KEYS_HEADER: ",".join(keys)}
 
 
 class Fingerprint:

@@ -20,7 +20,7 @@ from gateway import entries, metrics, succession
 from gateway.backup_turns import one_backup
 from gateway.entries import Unfinished
 from gateway.leases import held
-from gateway.operations import ENDED, Entry, Kind, Operation, Stage
+from gateway.operations import ENDED, NOT_IN_PLACE, Entry, Kind, Operation, Stage
 from gateway.refusals import lapsed, under_way, unknown_restore
 from gateway.settings import LEASE_SECONDS
 
@@ -40,13 +40,13 @@ class Journal:
 
         def insert(tx: sqlite3.Connection) -> Operation:
             taken = entries.read_entry(tx, owner, name) if name is not None else None
-            if taken is not None and taken.operation.stage not in (Stage.ABORTED, Stage.ABORTING):
+            if taken is not None and taken.operation.stage not in NOT_IN_PLACE:
                 raise under_way()
             return self._insert(tx, _fresh(owner, kind, mode, name))
 
         return await self._database.write(insert)
 
-    async def begin_undo(self, owner: str, restore_name: str) -> tuple[Operation, Operation]:
+    async def begin_undo(self, owner: str, restore_name: str, name: str | None = None) -> tuple[Operation, Operation]:
         """The undo, and the restore that it takes back. Raises Problem 404, 409 where that cannot be undone."""
 
         def insert(tx: sqlite3.Connection) -> tuple[Operation, Operation]:
@@ -56,7 +56,7 @@ class Journal:
             if (reason := found.why_not_undone()) is not None:
                 raise Problem(409, "undo_closed", reason)
             undone = found.operation
-            undo = _fresh(owner, Kind.UNDO, undone.mode, None, undoes=undone.id, participants=undone.participants)
+            undo = _fresh(owner, Kind.UNDO, undone.mode, name, undoes=undone.id, participants=undone.participants)
             return self._insert(tx, undo), undone
 
         return await self._database.write(insert)

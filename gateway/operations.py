@@ -20,6 +20,7 @@ class Stage(StrEnum):
 
 
 ENDED: Final = frozenset({Stage.DONE, Stage.ABORTED, Stage.FAILED})
+NOT_IN_PLACE: Final = frozenset({Stage.ABORTING, Stage.ABORTED, Stage.FAILED})  # may be asked for again, by its name
 
 
 class Kind(StrEnum):

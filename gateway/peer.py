@@ -21,7 +21,9 @@ EFFORT = Effort()
 
 
 class Peer:
-    """One service: its replicas, and a signed way to ask them."""
+    """One service: its replicas, and a signed way to ask them. If it `knows_again`, a write sent twice is done once."""
+
+    knows_again = False
 
     def __init__(self, name: str, urls: Sequence[str], http: aiohttp.ClientSession, signer: Signer) -> None:
         self.name, self._signer, self._sender = name, signer, Sender(name, urls, http)

@@ -6,17 +6,16 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from chassis.problems import Problem
+from chassis.once import reused
 from gateway import outcomes
 from gateway.archive import FORMS
 from gateway.distribution import distribute
 from gateway.idempotency import Fingerprint
 from gateway.journal import Journal
-from gateway.operations import Kind, Operation, Stage
+from gateway.operations import Kind, Operation
 from gateway.outcomes import Answers
-from gateway.refusals import under_way
 from gateway.services import Services
-from gateway.settling import abort, complete, decide, with_settings
+from gateway.settling import abort, complete, decide, decided_before, with_settings
 
 Found = dict[str, Any]
 
@@ -38,7 +37,7 @@ async def restore(upload: AsyncIterable[bytes], order: Order, services: Services
 
     1 read and stage beside the live data   2 decide, durably   3 commit everywhere   4 tell what came in
     """
-    if (earlier := await decided_before(order, journal)) is not None:
+    if (earlier := await decided_before(order.owner, None if order.dry_run else order.name, journal)) is not None:
         return await answer_again(earlier, upload, order, services)
     operation = await journal.begin(
         order.owner, Kind.DRY_RUN if order.dry_run else Kind.RESTORE, order.mode, order.name
@@ -75,16 +74,6 @@ async def forgo(operation: Operation, preview: dict[str, Any], services: Service
     return await with_settings(preview, operation.owner, services)
 
 
-async def decided_before(order: Order, journal: Journal) -> Operation | None:
-    """The operation that this order repeats. Raises Problem 409 while that is still being put in place."""
-    entry = await journal.entry(order.owner, order.name) if order.name is not None and not order.dry_run else None
-    if entry is None or entry.operation.stage in (Stage.ABORTING, Stage.ABORTED):
-        return None
-    if entry.operation.stage is not Stage.DONE:
-        raise under_way()
-    return entry.operation
-
-
 async def answer_again(
     earlier: Operation, upload: AsyncIterable[bytes], order: Order, services: Services
 ) -> dict[str, Any]:
@@ -92,8 +81,7 @@ async def answer_again(
     async for _ in _fingerprinted(upload, order.fingerprint):
         pass
     if not order.fingerprint.is_that_of(earlier.fingerprint):
-        detail = f"The Idempotency-Key {earlier.name!r} was used for another request; choose a new one."
-        raise Problem(422, "idempotency_key_reused", detail)
+        raise reused(earlier.name)
     return await with_settings(earlier.outcome or {}, earlier.owner, services)
 
 

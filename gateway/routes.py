@@ -16,7 +16,7 @@ from gateway import backup, restore, undo
 from gateway.account import delete_account, log_out, sign_in_with_google
 from gateway.compression import acceptable_coding, body_of, encoded, too_large
 from gateway.forwarding import SERVICES, end_sessions, to
-from gateway.idempotency import Fingerprint, requested_name
+from gateway.idempotency import FINGERPRINT_KEYS, Fingerprint, requested_name
 from gateway.identity import IDENTITY, SESSION, Audience
 from gateway.journal import JOURNAL
 from gateway.models import (
@@ -42,7 +42,6 @@ from gateway.services import PASSPHRASE_HEADER, Services
 
 SIGNER: web.AppKey[Signer] = web.AppKey("signer", Signer)
 RESTORE_LIMIT: web.AppKey[int] = web.AppKey("restore_limit", int)
-FINGERPRINT_KEYS: web.AppKey[list[bytes]] = web.AppKey("fingerprint_keys", list)
 STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 STALL_SECONDS = 30.0  # how long a backup waits for a reader that takes nothing
 
@@ -123,7 +122,8 @@ async def show_restore(request: web.Request) -> web.Response:
 async def undo_restore(request: web.Request) -> web.Response:
     """Give back what the latest restore replaced, where nothing was written since. Once, and within seven days."""
     owner, name = request[SESSION].owner, request.match_info["id"]
-    return json_response(await undo.undo(name, owner, request.app[SERVICES], request.app[JOURNAL]))
+    services, journal = request.app[SERVICES], request.app[JOURNAL]
+    return json_response(await undo.undo(name, owner, services, journal, key=requested_name(request)))
 
 
 async def report_health(request: web.Request) -> web.Response:
@@ -176,6 +176,7 @@ ROUTES = [
     Route("DELETE", "/api/account", delete_account, SESSION_NEEDED, body=AccountDeletion, answer=AccountDeleted),
     Route("GET", "/api/settings", to(_settings), SESSION_NEEDED),
     Route("PUT", "/api/settings", to(_settings), SESSION_NEEDED),
+    Route("PATCH", "/api/settings", to(_settings), SESSION_NEEDED),
     Route("GET", "/api/settings/history", to(_settings), SESSION_NEEDED),
     Route("GET", "/api/settings/history/{id}", to(_settings), SESSION_NEEDED),
     Route("GET", "/api/settings/history/{id}/diff", to(_settings), SESSION_NEEDED),

@@ -93,6 +93,8 @@ class Auth(Holder):
 class Keeper(Holder):
     """A service that keeps a part of an owner's profile: it can hand its part out, and take one in two steps."""
 
+    knows_again = True
+
     @asynccontextmanager
     async def hand_out(self, owner: str, passphrase: SecretStr | None = None) -> AsyncIterator[AsyncIterator[bytes]]:
         """The owner's part as JSON values, one a line, of one moment; with a passphrase, what it seals comes first."""

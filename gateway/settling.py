@@ -10,9 +10,9 @@ from chassis import tracing
 from chassis.problems import Problem, unavailable
 from gateway import outcomes
 from gateway.journal import Journal
-from gateway.operations import OF_OWNERS, Kind, Operation, Stage
+from gateway.operations import NOT_IN_PLACE, OF_OWNERS, Kind, Operation, Stage
 from gateway.outcomes import Answers
-from gateway.refusals import lapsed
+from gateway.refusals import lapsed, under_way
 from gateway.services import Services
 
 log = structlog.get_logger()
@@ -30,6 +30,16 @@ class Lost(Problem):
         )
         advice = "What the others had is in place; restore the document once more."
         super().__init__(409, "operation_failed", f"{reason} {advice}")
+
+
+async def decided_before(owner: str, name: str | None, journal: Journal) -> Operation | None:
+    """The operation that is asked for again under its name. Raises Problem 409 while that is being put in place."""
+    entry = await journal.entry(owner, name) if name is not None else None
+    if entry is None or entry.operation.stage in NOT_IN_PLACE:
+        return None
+    if entry.operation.stage is not Stage.DONE:
+        raise under_way()
+    return entry.operation
 
 
 async def decide(operation: Operation, found: dict[str, Any], fingerprint: str | None, journal: Journal) -> Operation:

@@ -8,15 +8,22 @@ from gateway import outcomes
 from gateway.journal import Journal
 from gateway.operations import Operation
 from gateway.services import Services
-from gateway.settling import abort, complete, decide
+from gateway.settling import abort, complete, decide, decided_before, with_settings
 
 
-async def undo(restore_name: str, owner: str, services: Services, journal: Journal) -> dict[str, Any]:
+async def undo(
+    restore_name: str, owner: str, services: Services, journal: Journal, *, key: str | None = None
+) -> dict[str, Any]:
     """Give the owner's latest restore back, in every service that took part in it, or in none.
 
     1 ask each what there is to give back   2 decide, durably   3 commit everywhere   4 tell what came back
+
+    What was asked for under the same `key` before has its answer again.
     """
-    operation, undone = await journal.begin_undo(owner, restore_name)
+    name = f"undo/{restore_name}/{key}" if key is not None else None  # no restore can have such a name
+    if (earlier := await decided_before(owner, name, journal)) is not None:
+        return await with_settings(earlier.outcome or {}, owner, services)
+    operation, undone = await journal.begin_undo(owner, restore_name, name)
     async with journal.leased(operation):
         try:
             for keeper in services.taking_part(operation):

@@ -1,0 +1,145 @@
+"""A write under a name is done once, and whoever asks again gets the answer of the first. Over a service's file."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientResponse, web
+from pytest_aiohttp import AiohttpClient
+
+from chassis import once
+from chassis.database import Database, opened
+from chassis.messages import json_response
+from chassis.once import KEPT_FOR_GATEWAY, KEPT_SECONDS, KEYS_HEADER, NAME_HEADER, OF_GATEWAY, write_once
+from chassis.peers import CALLER, Caller, Scope
+from chassis.problems import Problem
+from chassis.serving import problems_answered
+
+KEY, OLDER_KEY = "aa" * 32, "bb" * 32
+Write = Callable[..., Any]
+
+
+class Counter:
+    """Counts what was really done, a row each; `fails` makes the next ones fail."""
+
+    def __init__(self, database: Database) -> None:
+        self.database, self.fails = database, False
+
+    async def add(self, request: web.Request) -> web.Response:
+        request[CALLER] = Caller(request.headers.get("Owner", "guest:a"), Scope.OWNER)
+
+        def work(tx: sqlite3.Connection) -> int:
+            tx.execute("INSERT INTO touched (owner) VALUES ('guest:counted')")
+            if self.fails:
+                raise Problem(409, "fails", "Not now.")
+            return int(tx.execute("SELECT version FROM changes WHERE owner = 'guest:counted'").fetchone()[0])
+
+        return await write_once(
+            request, self.database, work, lambda number: json_response({"number": number}, status=201, etag=str(number))
+        )
+
+    async def rows(self) -> list[Any]:
+        return await self.database.read(lambda tx: tx.execute("SELECT * FROM requests").fetchall())
+
+
+@pytest.fixture
+async def counter(tmp_path: Path) -> AsyncIterator[Counter]:
+    async with opened(tmp_path / "file.db", "settings_service") as database:
+        yield Counter(database)
+
+
+@pytest.fixture
+async def add(counter: Counter, aiohttp_client: AiohttpClient) -> Write:
+    app = web.Application(middlewares=[problems_answered])
+    app.router.add_route("*", "/{path:.*}", counter.add)
+    client = await aiohttp_client(app)
+
+    async def add(
+        name: str | None = "mine", *, body: bytes = b"{}", path: str = "/a", method: str = "POST", **headers: str
+    ) -> ClientResponse:
+        named = {NAME_HEADER: name} if name is not None else {}
+        return await client.request(method, path, data=body, headers={KEYS_HEADER: KEY} | named | headers)
+
+    return add
+
+
+async def number(response: ClientResponse) -> int:
+    answer = await response.json()
+    assert response.status == 201, answer
+    assert response.headers["ETag"] == f'"{answer["number"]}"'
+    return int(answer["number"])
+
+
+async def test_what_is_asked_for_twice_under_one_name_is_done_once_and_answered_alike(add: Write) -> None:
+    first, second = await add(), await add()
+    assert [await number(first), await number(second)] == [1, 1]
+    assert first.headers["Content-Type"] == second.headers["Content-Type"]
+    assert await number(await add("another")) == 2
+
+
+async def test_of_many_that_ask_at_once_one_is_done(add: Write) -> None:
+    answers = await asyncio.gather(*(add() for _ in range(20)))
+    assert {await number(each) for each in answers} == {1}
+
+
+@pytest.mark.parametrize("other", [{"body": b'{"a":1}'}, {"path": "/a?b=1"}])
+async def test_a_name_is_for_one_request(add: Write, counter: Counter, other: dict[str, Any]) -> None:
+    await number(await add())
+    refused = await add(**other)
+    assert (refused.status, (await refused.json())["code"]) == (422, "idempotency_key_reused")
+    assert await number(await add()) == 1
+
+
+@pytest.mark.parametrize("other", [{"path": "/b"}, {"method": "PUT"}, {"Owner": "guest:b"}, {"name": None}])
+async def test_each_owner_method_and_path_has_names_of_its_own(add: Write, other: dict[str, Any]) -> None:
+    assert await number(await add()) == 1
+    assert await number(await add(**other)) == 2
+
+
+async def test_what_failed_is_not_kept(add: Write, counter: Counter) -> None:
+    counter.fails = True
+    assert (await add()).status == 409
+    counter.fails = False
+    assert await number(await add()) == 1
+
+
+async def test_a_request_is_known_again_under_the_key_of_before(add: Write) -> None:
+    assert await number(await add(**{KEYS_HEADER: OLDER_KEY})) == 1
+    assert await number(await add(**{KEYS_HEADER: f"{KEY},{OLDER_KEY}"})) == 1
+    assert (await add(**{KEYS_HEADER: KEY})).status == 422
+
+
+async def test_names_are_kept_for_a_day_and_the_gateways_for_as_long_as_it_may_try(
+    add: Write, counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = 1_000_000.0
+    monkeypatch.setattr("chassis.once.time.time", lambda: clock)
+    of_gateway = f"{OF_GATEWAY}0001"
+    assert [await number(await add("mine")), await number(await add(of_gateway))] == [1, 2]
+    clock += KEPT_FOR_GATEWAY
+    assert await number(await add(of_gateway)) == 2
+    clock += 1
+    assert await number(await add(of_gateway)) == 3
+    clock += KEPT_SECONDS - KEPT_FOR_GATEWAY - 1
+    assert await number(await add("mine")) == 1
+    clock += 1
+    assert await number(await add("mine")) == 4
+    assert [row["name"] for row in await counter.rows()] == ["mine"], "what is over is forgotten"
+
+
+async def test_what_is_kept_tells_nothing_of_the_body(add: Write, counter: Counter) -> None:
+    await number(await add(body=b"a secret of somebody's"))
+    [row] = await counter.rows()
+    assert b"secret" not in b"".join(str(value).encode() for value in row)
+    assert KEY not in [str(value) for value in row]
+
+
+async def test_what_a_guest_asked_for_is_known_again_when_the_user_asks(add: Write, counter: Counter) -> None:
+    await number(await add())
+    await counter.database.write(lambda tx: once.hand_over(tx, "guest:a", "user:a"))
+    assert await number(await add(Owner="user:a")) == 1
+    await counter.database.write(lambda tx: once.forget(tx, "user:a"))
+    assert await counter.rows() == []
