@@ -94,6 +94,7 @@ READS: Final = [
     Question("GET", "/api/presets", SETTINGS_NEEDED),
     Question("GET", "/api/runs", RUNS_NEEDED),
     Question("GET", "/api/runs?view=summary&limit=1", RUNS_NEEDED),
+    Question("GET", "/api/runs?since=", RUNS_NEEDED),
     Question("GET", "/api/runs/kept", RUNS_NEEDED),
     Question("GET", "/api/runs/kept/source-image", RUNS_NEEDED),
     Question("GET", "/api/settings/api-keys", VAULT_NEEDED),
@@ -107,6 +108,7 @@ READS: Final = [
 ]
 WRITES: Final = [
     Question("PUT", "/api/settings", SETTINGS_NEEDED, OTHER_SETTINGS, _has_settings),
+    Question("PATCH", "/api/settings", SETTINGS_NEEDED, OTHER_SETTINGS["settings"], _has_settings),
     Question("POST", "/api/settings/history/1/restore", SETTINGS_NEEDED, None, _has_defaults),
     Question("PUT", "/api/runs/other", RUNS_NEEDED, {"run_id": "other"}, _has_run("other")),
     Question("POST", "/api/runs", RUNS_NEEDED, {"run_id": "posted"}, _has_run("posted")),

@@ -87,6 +87,9 @@ async def change_settings(browser: Browser, planted: Secrets) -> None:
     for number in range(3):
         settings = {"theme": {"grain": number / 10}, "note": planted.content}
         await browser.put("/api/settings", {"settings": settings, "change_note": planted.content})
+    await browser.json("PATCH", "/api/settings?base=1", {"patched": planted.content})
+    conflict = await browser.refused("PATCH", "/api/settings?base=1", json={"patched": "something else"})
+    assert (conflict["status"], conflict["code"]) == (409, "conflict")
     first = (await browser.get("/api/settings/history"))["history"][-1]["id"]
     await browser.get(f"/api/settings/history/{first}")
     await browser.get(f"/api/settings/history/{first}/diff")
@@ -112,6 +115,10 @@ async def write_runs(browser: Browser, planted: Secrets) -> None:
     await browser.put(path, run | {"note": planted.content})
     await browser.json("POST", "/api/runs", {"prompt": planted.content})
     await browser.get("/api/runs?view=summary&limit=2")
+    token = (await browser.get("/api/runs?since="))["token"]
+    await browser.get(f"/api/runs?since={token}&view=summary")
+    for _ in range(2):
+        await browser.json("POST", "/api/runs", {"prompt": planted.content}, headers={"Idempotency-Key": "drive"})
     await browser.get(path)
     variant = run["variants"][0]["id"]
     await browser.put(f"{path}/variants/{quote(variant, safe='')}/favorite", {"favorite": True})
