@@ -26,6 +26,7 @@ from chassis.serving import LEAVING, Route
 log = structlog.get_logger()
 
 POLL_SECONDS: Final = 0.2
+PAUSE_SECONDS: Final = 0.02  # after each look that found something: under load many commits are told together
 HEARTBEAT_SECONDS: Final = 2.0
 STALL_SECONDS: Final = 10.0  # who takes nothing for so long is dropped, and comes again
 FEED_PATH, CURRENT_PATH = "/internal/changes", "/internal/changes/current"
@@ -94,6 +95,7 @@ class Changes:
                 if version != seen:
                     self._tell(await connection.run(partial(_since, self._last)))
                     seen = version
+                    await asyncio.sleep(PAUSE_SECONDS)
                 await self._database.committed(POLL_SECONDS)
 
     def _tell(self, changes: list[Change]) -> None:
