@@ -159,7 +159,9 @@ async def test_a_feed_says_where_it_begins_and_goes_on_from_where_one_stopped(as
     feed = await ask.get(FEED_PATH, scope=Scope.SYSTEM, owner="system")
     assert await line_of(feed) == {"seq": 1}
     await touch(database, "guest:b", 3)
-    assert await line_of(feed) == {"owner": "guest:b", "version": 3, "seq": 2, "value": {"version": 3}}
+    while (line := await line_of(feed))["seq"] == 1:
+        continue  # of the one before, which may be told again
+    assert line == {"owner": "guest:b", "version": 3, "seq": 2, "value": {"version": 3}}
     feed.close()
     await touch(database, "guest:c")
     again = await ask.get(f"{FEED_PATH}?after=2", scope=Scope.SYSTEM, owner="system")
