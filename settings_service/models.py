@@ -101,6 +101,26 @@ class SaveSettings(Object):
     change_note: str | None = Field(None, max_length=500)
 
 
+class SettingsPatch(Object):
+    """A JSON Merge Patch (RFC 7396) of the settings: null removes a key, objects are merged, all else is put in place.
+
+    What it puts in place is checked as PUT checks settings.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+
+class PatchQuery(BaseModel):
+    """`base` is the version that the patch was made against: it is applied if nobody has changed since what it touches.
+    Without, it is applied to the settings as they are.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    change_note: str | None = Field(None, max_length=500)
+    base: int | None = Field(None, ge=1, le=LARGEST_INTEGER)
+
+
 class HistoryQuery(BaseModel):
     """A page of the history: at most `limit` entries older than the entry `before`."""
 

@@ -8,12 +8,26 @@ from aiohttp import web
 
 from chassis import openapi
 from chassis.messages import json_response, outdated, read_query, read_value, streamed, unchanged, validated
+from chassis.once import write_once
 from chassis.peers import Scope, caller
 from chassis.problems import Problem
-from chassis.serving import Route
-from settings_service.models import Changes, History, HistoryQuery, Profile, SavedSettings, SaveSettings, Version
+from chassis.serving import DATABASE, Route
+from settings_service import versions
+from settings_service.merging import merge_patch
+from settings_service.models import (
+    Changes,
+    History,
+    HistoryQuery,
+    KnownSettings,
+    PatchQuery,
+    Profile,
+    SavedSettings,
+    SaveSettings,
+    SettingsPatch,
+    Version,
+)
 from settings_service.presets import PRESETS, Presets
-from settings_service.store import Store
+from settings_service.store import Outdated, Store
 
 STORE: web.AppKey[Store] = web.AppKey("store", Store)
 UNNAMED_CHANGE: Final = "settings_change"
@@ -33,13 +47,22 @@ async def save_settings(request: web.Request) -> web.Response:
     """Replace the settings; unknown keys are kept, none is added"""
     value = await read_value(request)
     note = validated(SaveSettings, value).change_note
-    profile = await request.app[STORE].save(
+    work = request.app[STORE].to_save(
         caller(request).owner,
         value["settings"],  # as it was sent, not as the model understood it
         UNNAMED_CHANGE if note is None else note,
-        lambda etag: outdated(request, etag),
+        _outdated(request),
     )
-    return json_response(profile.saved(), etag=str(profile.version))
+    return await write_once(request, request.app[DATABASE], work, _saved)
+
+
+async def patch_settings(request: web.Request) -> web.Response:
+    """Change some of the settings by a merge patch (RFC 7396); lose nothing that others have changed since `base`"""
+    query, patch = read_query(request, PatchQuery), await read_value(request)
+    validated(KnownSettings, merge_patch({}, patch))  # a null removes a key and is no value of it
+    note = UNNAMED_CHANGE if query.change_note is None else query.change_note
+    work = request.app[STORE].to_patch(caller(request).owner, patch, query.base, note, _outdated(request))
+    return await write_once(request, request.app[DATABASE], work, _saved)
 
 
 async def list_history(request: web.Request) -> web.Response:
@@ -60,10 +83,8 @@ async def compare_version(request: web.Request) -> web.Response:
 
 async def restore_version(request: web.Request) -> web.Response:
     """Make a new version that repeats an older one"""
-    profile = await request.app[STORE].restore(
-        caller(request).owner, _version(request), lambda etag: outdated(request, etag)
-    )
-    return json_response(profile.saved(), etag=str(profile.version))
+    work = request.app[STORE].to_restore(caller(request).owner, _version(request), _outdated(request))
+    return await write_once(request, request.app[DATABASE], work, _saved)
 
 
 async def list_presets(_: web.Request) -> web.Response:
@@ -83,6 +104,15 @@ async def describe(_: web.Request) -> web.Response:
     return json_response(openapi.describe(ROUTES))
 
 
+def _saved(profile: versions.Profile) -> web.Response:
+    return json_response(profile.saved(), etag=str(profile.version))
+
+
+def _outdated(request: web.Request) -> Outdated:
+    """Whether If-Match or If-None-Match forbids a write (RFC 9110, 13.1.1 and 13.1.2)."""
+    return lambda etag: outdated(request, etag) or unchanged(request, etag)
+
+
 def _version(request: web.Request) -> int:
     text = request.match_info["id"]
     if VERSION.fullmatch(text) is None:
@@ -94,6 +124,15 @@ HISTORY = "/api/settings/history"
 ROUTES: Final = [
     Route("GET", "/api/settings", show_settings, Scope.OWNER, answer=Profile),
     Route("PUT", "/api/settings", save_settings, Scope.OWNER, body=SaveSettings, answer=SavedSettings),
+    Route(
+        "PATCH",
+        "/api/settings",
+        patch_settings,
+        Scope.OWNER,
+        body=SettingsPatch,
+        query=PatchQuery,
+        answer=SavedSettings,
+    ),
     Route("GET", HISTORY, list_history, Scope.OWNER, query=HistoryQuery, answer=History),
     Route("GET", HISTORY + "/{id}", show_version, Scope.OWNER, answer=Version),
     Route("GET", HISTORY + "/{id}/diff", compare_version, Scope.OWNER, answer=Changes),

@@ -10,13 +10,14 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
-from chassis.database import Database
+from chassis.database import Database, Work
 from chassis.documents import LARGEST_INTEGER
 from chassis.problems import Problem
 from settings_service import versions
+from settings_service.conflicts import conflicts
 from settings_service.limits import check_room, check_size
-from settings_service.merging import diff
-from settings_service.versions import Draft, Profile
+from settings_service.merging import diff, merge_patch
+from settings_service.versions import Document, Draft, Profile
 
 T = TypeVar("T")
 
@@ -27,7 +28,10 @@ LARGEST_PAGE: Final = 8 << 20  # bytes of settings after which a page of the his
 
 
 class Store:
-    """Every method concerns one owner and no other, and makes that owner's profile where there is none yet."""
+    """Every method concerns one owner and no other, and makes that owner's profile where there is none yet.
+
+    What writes is answered as the work of one transaction, for `chassis.once.write_once`.
+    """
 
     def __init__(self, database: Database, quota: int) -> None:
         self._database, self._quota = database, quota
@@ -38,28 +42,43 @@ class Store:
             found = await self._database.write(lambda tx: versions.open_profile(tx, owner))
         return found
 
-    async def save(self, owner: str, settings: dict[str, Any], note: str, outdated: Outdated) -> Profile:
-        """Make `settings` current; no new version where they are already. Raises Problem 412, 413."""
+    def to_save(self, owner: str, settings: dict[str, Any], note: str, outdated: Outdated) -> Work[Profile]:
+        """Make `settings` current; no new version where they are already. Raises Problem 413; its work 412, 413."""
         content = versions.document(settings)
         check_size(content.size)
 
         def work(tx: sqlite3.Connection) -> Profile:
+            return self._save(tx, owner, _expected(tx, owner, outdated), content, note)
+
+        return work
+
+    def to_patch(
+        self, owner: str, patch: dict[str, Any], base: int | None, note: str, outdated: Outdated
+    ) -> Work[Profile]:
+        """Make current what the merge patch makes of the settings; with `base`, the version that it was made against,
+        only where nobody has changed since what it touches. The work raises Problem 409, 412, 413.
+        """
+
+        def work(tx: sqlite3.Connection) -> Profile:
             profile = _expected(tx, owner, outdated)
-            if profile.digest == content.digest:
-                return profile
-            return self._append(tx, owner, profile, Draft(content, note))
+            current = orjson.loads(profile.settings)
+            if base is not None and base != profile.version:
+                _refuse_conflicts(profile, base, versions.read_content(tx, owner, base), current, patch)
+            content = versions.document(merge_patch(current, patch))
+            check_size(content.size)
+            return self._save(tx, owner, profile, content, note)
 
-        return await self._database.write(work)
+        return work
 
-    async def restore(self, owner: str, version: int, outdated: Outdated) -> Profile:
-        """Make a new version that repeats `version`, as it was. Raises Problem 404, 412, 413."""
+    def to_restore(self, owner: str, version: int, outdated: Outdated) -> Work[Profile]:
+        """Make a new version that repeats `version`, as it was. The work raises Problem 404, 412, 413."""
 
         def work(tx: sqlite3.Connection) -> Profile:
             profile = _expected(tx, owner, outdated)
             content = _found(versions.read_content(tx, owner, version), version)
             return self._append(tx, owner, profile, Draft(content, f"restore:{version}", version))
 
-        return await self._database.write(work)
+        return work
 
     async def history(self, owner: str, limit: int, before: int | None) -> dict[str, Any]:
         """A page of versions older than `before`, newest first, and where the next page begins."""
@@ -93,6 +112,11 @@ class Store:
             async for rows in snapshot.chunks(versions.NEWEST_FIRST, (owner,)):
                 yield b"".join(_line(versions.shown(row)) for row in rows)
 
+    def _save(self, tx: sqlite3.Connection, owner: str, profile: Profile, content: Document, note: str) -> Profile:
+        if profile.digest == content.digest:
+            return profile
+        return self._append(tx, owner, profile, Draft(content, note))
+
     def _append(self, tx: sqlite3.Connection, owner: str, profile: Profile, draft: Draft) -> Profile:
         made = versions.append(tx, owner, profile, draft)
         check_room(versions.used_bytes(tx, owner), self._quota)
@@ -110,6 +134,35 @@ def _expected(tx: sqlite3.Connection, owner: str, outdated: Outdated) -> Profile
             current=profile.shown(),
         )
     return profile
+
+
+def _refuse_conflicts(
+    profile: Profile, base: int, content: Document | None, current: dict[str, Any], patch: dict[str, Any]
+) -> None:
+    """Raises Problem 409 for a patch made against the version `base`, of which `content` is None where it is not kept.
+
+    A base greater than the current version is one that is not kept, and no mistake: the device has seen it, before the
+    operator put an older copy of the file back.
+    """
+    found = conflicts(orjson.loads(content.text) if content is not None else None, current, patch)
+    if not found:
+        return
+    why = (
+        ("conflict", f"Since version {base}, others have changed what this patch touches")
+        if content is not None
+        else (
+            "unknown_base",
+            f"What others have changed since version {base} is not known, for it is not in the history",
+        )
+    )
+    raise Problem(
+        409,
+        why[0],
+        f"{why[1]}: choose for each of `conflicts`, then send a patch with {profile.version} as its `base`.",
+        headers={"ETag": f'"{profile.version}"'},
+        current=profile.shown(),
+        conflicts=found,
+    )
 
 
 def _page(tx: sqlite3.Connection, owner: str, limit: int, before: int) -> tuple[list[sqlite3.Row], bool]:

@@ -9,9 +9,10 @@ from pydantic import SecretStr
 from chassis import openapi
 from chassis.documents import write
 from chassis.messages import json_response, read_json
+from chassis.once import write_once
 from chassis.peers import Scope, caller
 from chassis.problems import Problem
-from chassis.serving import Route
+from chassis.serving import DATABASE, Route
 from vault_service import catalogue, disclosure
 from vault_service.disclosure import ProfileKey
 from vault_service.models import (
@@ -57,16 +58,24 @@ async def put_api_key(request: web.Request) -> web.Response:
     """Store a provider's key in place of the one before."""
     provider = catalogue.supported(request.match_info["provider"])
     api_key = (await read_json(request, NewKey)).api_key
-    updated_at = await request.app[STORE].keep_key(caller(request).owner, provider, api_key)
-    masked = disclosure.mask(api_key)
-    return json_response(StoredKey(provider=provider, configured=True, masked=masked, updated_at=updated_at))
+    work = request.app[STORE].to_keep(caller(request).owner, provider, api_key)
+
+    def unmasked(updated_at: str) -> web.Response:
+        return json_response(StoredKey(provider=provider, configured=True, masked=None, updated_at=updated_at))
+
+    answer = await write_once(request, request.app[DATABASE], work, unmasked)
+    return _masked(answer, api_key)
 
 
 async def delete_api_key(request: web.Request) -> web.Response:
     """Delete a provider's key from the profile."""
     provider = catalogue.supported(request.match_info["provider"])
-    deleted = await request.app[STORE].delete_key(caller(request).owner, provider)
-    return json_response(Deleted(provider=provider, deleted=deleted))
+
+    def deleted(was_there: bool) -> web.Response:
+        return json_response(Deleted(provider=provider, deleted=was_there))
+
+    work = request.app[STORE].to_delete(caller(request).owner, provider)
+    return await write_once(request, request.app[DATABASE], work, deleted)
 
 
 async def list_providers(request: web.Request) -> web.Response:
@@ -115,6 +124,13 @@ async def back_up_with_keys(request: web.Request) -> web.Response:
 async def describe(_: web.Request) -> web.Response:
     """The vault's part of the OpenAPI document."""
     return json_response(openapi.describe(routes()))
+
+
+def _masked(answer: web.Response, api_key: SecretStr) -> web.Response:
+    """The answer of a write with what may be shown of the key. In the file, where the answer is kept so that it can be
+    given again, not even that stands in clear; who asks again sends the same key again."""
+    stored = StoredKey.model_validate_json(bytes(answer.body))  # type: ignore[arg-type]
+    return json_response(stored.model_copy(update={"masked": disclosure.mask(api_key)}))
 
 
 async def _statuses(request: web.Request) -> list[ApiKey]:

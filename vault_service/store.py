@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from pydantic import SecretStr
 
-from chassis.database import Database
+from chassis.database import Database, Work
 from chassis.peers import Caller
 from chassis.problems import Problem, unavailable
 from vault_service.disclosure import ProfileKey, effective
@@ -40,7 +40,10 @@ class Reading:
 
 
 class Store:
-    """The open vault. Made by `unlocking.unlock`."""
+    """The open vault. Made by `unlocking.unlock`.
+
+    What an owner writes is answered as the work of one transaction, for `chassis.once.write_once`.
+    """
 
     def __init__(self, database: Database, ring: KeyRing) -> None:
         self._database, self.ring = database, ring
@@ -66,8 +69,8 @@ class Store:
 
         return await self._database.write(take)
 
-    async def keep_key(self, owner: str, provider: str, api_key: SecretStr) -> str:
-        """Seal and store a key in place of the one before; the time of it. Raises Problem 503 where locked.
+    def to_keep(self, owner: str, provider: str, api_key: SecretStr) -> Work[str]:
+        """Seal a key, and store it in place of the one before; the time of it. Raises Problem 503 where locked.
 
         The key that is there already is not written again, and keeps its time.
         """
@@ -88,16 +91,16 @@ class Store:
             )
             return time
 
-        return await self._database.write(keep)
+        return keep
 
-    async def delete_key(self, owner: str, provider: str) -> bool:
+    def to_delete(self, owner: str, provider: str) -> Work[bool]:
         """Whether there was one. Raises Problem 503 where locked: the right secret could still open it."""
 
         def delete(tx: sqlite3.Connection) -> bool:
             refuse_if_locked(tx, self.ring)
             return tx.execute("DELETE FROM api_keys WHERE owner = ? AND provider = ?", (owner, provider)).rowcount > 0
 
-        return await self._database.write(delete)
+        return delete
 
     async def read_key(self, caller: Caller, provider: str, environment: SecretStr | None) -> Reading:
         """The plaintext key that counts for the caller's owner. Returns once the audit of it is on the disk."""

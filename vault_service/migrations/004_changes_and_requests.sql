@@ -26,7 +26,7 @@ CREATE TRIGGER key_touched_by_adding AFTER INSERT ON api_keys BEGIN
     INSERT INTO touched (owner) VALUES (NEW.owner);
 END;
 CREATE TRIGGER key_touched_by_changing AFTER UPDATE OF ciphertext ON api_keys
-WHEN NEW.ciphertext <> OLD.ciphertext OR NEW.owner <> OLD.owner BEGIN
+WHEN NEW.ciphertext <> OLD.ciphertext BEGIN
     INSERT INTO touched (owner) VALUES (NEW.owner);
 END;
 CREATE TRIGGER key_touched_by_removing AFTER DELETE ON api_keys BEGIN
