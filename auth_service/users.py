@@ -9,10 +9,12 @@ from auth_service.clock import Clock
 from auth_service.google import Person
 from auth_service.models import Admitted, User
 from auth_service.tokens import new_user_id
+from chassis import changes
 from chassis.database import Database
 
 PREFIX = "user:"
 PROVIDER = "google"
+LIVE_SESSION = "SELECT 1 FROM sessions WHERE owner = :owner AND over_at > :now"
 
 
 class Users:
@@ -39,12 +41,20 @@ class Users:
         return await self._database.write(work)
 
     async def erase(self, owner: str) -> None:
-        """Nothing is left of a user or a guest, and each of its sessions is over. Erasing nobody is no error."""
+        """Nothing is left of a user or a guest, and each of its sessions is over. Erasing nobody is no error.
+
+        Where one was live, that the owner's sessions have changed is still told, to whoever has a stream open under it.
+        Erasing once more, as the end of an account does a minute later, leaves nothing of that either.
+        """
 
         def work(tx: Connection) -> None:
+            now = clock.written(self._now())
+            was_live = tx.execute(LIVE_SESSION, {"owner": owner, "now": now}).fetchone() is not None
             tx.execute("DELETE FROM sessions WHERE owner = ?", (owner,))
             if is_user(owner):
                 tx.execute("DELETE FROM users WHERE user_id = ?", (owner.removeprefix(PREFIX),))
+            if not was_live:
+                changes.forget(tx, owner)
 
         await self._database.write(work)
 

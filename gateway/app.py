@@ -17,6 +17,7 @@ from chassis.serving import Lifespan
 from gateway.addresses import TRUSTED_PROXIES
 from gateway.cross_site import PUBLIC_URL, cross_site_refused
 from gateway.erasure import sweep_for_ever
+from gateway.feeds import listening
 from gateway.forwarding import SERVICES
 from gateway.headers import protecting
 from gateway.idempotency import FINGERPRINT_KEYS, fingerprint_keys
@@ -52,7 +53,7 @@ def create_app(settings: Settings) -> web.Application:
     app.on_response_prepare.append(cookie_setter(secure=settings.cookie_secure))
     google = settings.google_client_id is not None
     app.on_response_prepare.append(protecting(production=settings.env == "production", google=google))
-    app.cleanup_ctx.extend([_peers(settings), _journal(settings)])
+    app.cleanup_ctx.extend([_peers(settings), _journal(settings), listening])
     return app
 
 

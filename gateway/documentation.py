@@ -12,6 +12,7 @@ from chassis.serving import ROUTES
 from gateway.services import Services
 
 WHO = Caller("system", Scope.SYSTEM)
+JSON, MERGE_PATCH, EVENTS = "application/json", "application/merge-patch+json", "text/event-stream"
 
 
 async def whole_document(app: web.Application, services: Services) -> dict[str, Any]:
@@ -27,12 +28,22 @@ async def whole_document(app: web.Application, services: Services) -> dict[str, 
         for path, operations in part["paths"].items():
             known = {method: each for method, each in operations.items() if (method, path) in public}
             paths.setdefault(path, {}).update(known)
+    _name_other_types(paths)
     return {
         "openapi": "3.1.0",
         "info": {"title": "ANIMAtiZE Director Console", "version": "0.1.0"},
         "paths": {path: operations for path, operations in sorted(paths.items()) if operations},
         "components": {"schemas": schemas},
     }
+
+
+def _name_other_types(paths: dict[str, Any]) -> None:
+    """Models are JSON: here is said what is more than that (RFC 7396) or something else."""
+    for operations in paths.values():
+        if (body := operations.get("patch", {}).get("requestBody")) is not None:
+            body["content"][MERGE_PATCH] = body["content"][JSON]
+    schema = {"type": "string", "description": "events named by topic; their data is JSON: a version, or a token"}
+    paths["/api/events"]["get"]["responses"]["2XX"]["content"] = {EVENTS: {"schema": schema}}
 
 
 def as_page(document: dict[str, Any]) -> str:

@@ -134,7 +134,7 @@ class Identity:
     async def refuse_ended(self, request: web.Request) -> None:
         """Raises Problem 401 where the session of a request that writes has ended since it began: a body can take long
         to arrive."""
-        token = request[ADMITTED][0] if ADMITTED in request else presented_token(request)
+        token = token_of(request)
         writes = SESSION in request and request.method not in SAFE_METHODS
         if writes and token is not None and await self.resolve(token) is None:
             raise session_ended()
@@ -142,6 +142,10 @@ class Identity:
     def forget(self) -> None:
         """Ask anew for everyone: a session was ended through this very process."""
         self._known.clear()
+
+    def forget_one(self, token: str) -> None:
+        """Ask anew for the session of this token: it is known to have ended."""
+        self._known.pop(token, None)
 
 
 IDENTITY: web.AppKey[Identity] = web.AppKey("identity", Identity)
@@ -163,6 +167,11 @@ async def identified(request: web.Request, handler: Handler) -> web.StreamRespon
 
 def presented_token(request: web.Request) -> str | None:
     return request.cookies.get(COOKIE)
+
+
+def token_of(request: web.Request) -> str | None:
+    """That of the session that a request has: made for it, or presented."""
+    return request[ADMITTED][0] if ADMITTED in request else presented_token(request)
 
 
 def usable_token(request: web.Request) -> str | None:

@@ -45,14 +45,10 @@ class Peer:
 
         `path` is percent-encoded, with its query.
         """
-        signed = {
-            "Authorization": f"Bearer {self._signer.token(who, self.name)}",
-            **tracing.outgoing(),
-            **(headers or {}),
-        }
+        message = Message(method, path, self._signed(who) | tracing.outgoing() | dict(headers or {}), data)
         try:
             with self._seconds.time():
-                response = await self._sender.send(Message(method, path, signed, data), effort)
+                response = await self._sender.send(message, effort)
         except FAILED as error:
             if isinstance(error.__cause__, Problem):  # raised by `data` itself while it was sent
                 raise error.__cause__ from None
@@ -64,6 +60,18 @@ class Peer:
             raise self._failed(error) from error
         finally:
             response.release()
+
+    @asynccontextmanager
+    async def listen(self, path: str, who: Caller, effort: Effort) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The body of an answer that goes on for ever. Whoever listens comes again, and tells of it: nothing is logged
+        or counted here. Raises Problem, or one of FAILED."""
+        response = await self._sender.send(Message("GET", path, self._signed(who)), effort)
+        try:
+            if response.status != 200:
+                await self.read_answer(response)
+            yield response.content.iter_any()
+        finally:
+            response.close()
 
     async def call(self, method: str, path: str, who: Caller, value: Any = None, effort: Effort = EFFORT) -> Any:
         """The JSON of a successful answer. Raises the service's own problem otherwise."""
@@ -99,6 +107,9 @@ class Peer:
                 yield piece
         except CUT as error:
             raise self._failed(error) from error
+
+    def _signed(self, who: Caller) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._signer.token(who, self.name)}"}
 
     async def _refuse_distrust(self, response: aiohttp.ClientResponse) -> None:
         """That a service does not believe the gateway is our fault, never the caller's: 503, not 401."""

@@ -15,6 +15,7 @@ from chassis.serving import Route
 from gateway import backup, restore, undo
 from gateway.account import delete_account, log_out, sign_in_with_google
 from gateway.compression import acceptable_coding, body_of, encoded, too_large
+from gateway.events import tell_events
 from gateway.forwarding import SERVICES, end_sessions, to
 from gateway.idempotency import FINGERPRINT_KEYS, Fingerprint, requested_name
 from gateway.identity import IDENTITY, SESSION, Audience
@@ -194,6 +195,7 @@ ROUTES = [
     Route("DELETE", RUN, to(_runs), SESSION_NEEDED),
     Route("PUT", FAVORITE, to(_runs), SESSION_NEEDED),
     Route("GET", RUN + "/source-image", to(_runs), SESSION_NEEDED),
+    Route("GET", "/api/events", tell_events, SESSION_NEEDED),
     Route("GET", "/api/settings/backup", export_backup, SESSION_NEEDED, answer=BackupDocument),
     Route(
         "POST", "/api/settings/backup", export_sealed_backup, SESSION_NEEDED, body=BackupRequest, answer=BackupDocument

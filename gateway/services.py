@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import compress
 from operator import not_
 from typing import Any
@@ -12,6 +13,7 @@ from urllib.parse import quote, urlencode
 from pydantic import SecretStr
 
 from chassis import documents
+from chassis.changes import CURRENT_PATH, FEED_PATH
 from chassis.peers import Caller, Scope
 from chassis.problems import Problem
 from chassis.uploads import whole_lines
@@ -21,6 +23,8 @@ from gateway.sending import Effort
 
 LONG = Effort(600.0, offered=True)  # a service may be at work on all that an owner has
 LONG_ONCE_OR_TWICE = replace(LONG, repeatable=True)
+LISTENING = Effort(5.0)  # without a byte; there is a heartbeat every 2 s
+SOON = Effort(2.0)
 UNWRITTEN = {"wrote": False}
 PASSPHRASE_HEADER = "Animatize-Backup-Passphrase"  # noqa: S105 - its name
 
@@ -31,6 +35,20 @@ class Holder(Peer):
     async def erase(self, owner: str) -> None:
         """Forget the owner and all that it has. Repeating it does no harm."""
         await self.call("POST", "/internal/erasure", _system(owner), effort=LONG_ONCE_OR_TWICE)
+
+    @asynccontextmanager
+    async def changes(self, after: int | None) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+        """Where the feed begins, `{seq}`, then each change of anybody's, `{owner, version, seq, value}`, as it is
+        written, and all after the place `after` before. Ends when the process does. Raises Problem, or one of FAILED.
+        """
+        place = f"?after={after}" if after is not None else ""
+        async with self.listen(f"{FEED_PATH}{place}", _system("system"), LISTENING) as body:
+            yield (documents.parse(line) async for line in whole_lines(body) if line)
+
+    async def current(self, owner: str) -> dict[str, Any]:
+        """`{version, value}` of what the owner has there now."""
+        found: dict[str, Any] = await self.call("GET", CURRENT_PATH, _system(owner), effort=SOON)
+        return found
 
 
 class Auth(Holder):
@@ -74,6 +92,17 @@ class Auth(Holder):
         body = {"token": token, "user_agent": user_agent}
         found: dict[str, Any] = await self.call("POST", "/internal/sessions/sign-in", _system(user), body)
         return found
+
+    async def end_of(self, who: Caller) -> datetime | None:
+        """When the caller's session expires, None where it has ended. Unlike `resolve` this is no use of the session,
+        and prolongs nothing. Raises Problem where nobody can tell."""
+        try:
+            found = await self.call("GET", "/api/session/bootstrap", who, effort=SOON)
+        except Problem as problem:
+            if problem.code == "session_ended":
+                return None
+            raise
+        return datetime.fromisoformat(found["expires_at"])
 
     async def claim_guests(self, most: int) -> list[str]:
         """Guests that have not come back for so long that they are to be erased; none of them can come back now."""

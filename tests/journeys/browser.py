@@ -26,6 +26,11 @@ class Browser:
     ) -> None:
         await self._http.close()
 
+    def use_cookies_of(self, other: "Browser") -> None:
+        """From now on the two are one browser, whichever gateway each asks."""
+        self.jar = other.jar
+        self._http._cookie_jar = other.jar
+
     async def ask(self, method: str, path: str, **rest: Any) -> tuple[int, dict[str, str], bytes]:
         async with self._http.request(method, self.url + path, **rest) as response:
             return response.status, dict(response.headers), await response.read()

@@ -1,0 +1,102 @@
+"""Live events: a stream of server-sent events (WHATWG HTML, 9.2) that tells one session what changed for its owner.
+
+Events carry state, never content: a version, or a token to ask with. On connecting, the current value of every topic is
+told, so that whoever comes again needs no replay.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from aiohttp import web
+
+from chassis import documents
+from chassis.messages import streamed
+from chassis.problems import Problem
+from gateway.forwarding import SERVICES
+from gateway.hub import HUB, Seat, Topic
+from gateway.identity import IDENTITY, SESSION, Session, token_of
+from gateway.services import Auth
+
+RETRY: Final = b"retry: 2000\n\n"  # milliseconds after which a browser comes again
+HEARTBEAT: Final = b":\n\n"
+HEARTBEAT_SECONDS: Final = 15.0
+STALL_SECONDS: Final = 10.0  # who takes nothing for so long, while something waits, is dropped
+UNTAKEN_MILLISECONDS: Final = 30_000  # the same, for what waits in the kernel, or on its way to somebody who is gone
+LOOK_SECONDS: Final = 30.0  # between two looks at a session of which nothing is heard
+LAST_LOOK_SECONDS: Final = 0.7
+HEADERS: Final = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",  # a proxy that collects answers would keep every event for itself
+}
+
+
+async def tell_events(request: web.Request) -> web.StreamResponse:
+    """What changes for this profile, on whichever device, as it happens: a stream of server-sent events."""
+    session = request[SESSION]
+    with request.app[HUB].seat(session.owner, session.id, lambda: request.transport is None) as seat:
+        guard = asyncio.create_task(_end_with_session(request, session, seat))
+        try:
+            _bound_what_waits(request)
+            response = web.StreamResponse(headers=HEADERS)
+            response.force_close()  # it is the last of its connection, which is not to be waited for
+            return await streamed(request, response, _told(seat), stall_seconds=STALL_SECONDS)
+        finally:
+            guard.cancel()
+            await asyncio.gather(guard, return_exceptions=True)
+
+
+async def _told(seat: Seat) -> AsyncIterator[bytes]:
+    yield RETRY
+    while not seat.ended:
+        news = await seat.news(HEARTBEAT_SECONDS)
+        yield b"".join(_event(topic, data) for topic, data in news) or HEARTBEAT
+
+
+def _event(topic: Topic, data: dict[str, Any]) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (topic.encode(), documents.write(data))
+
+
+async def _end_with_session(request: web.Request, session: Session, seat: Seat) -> None:
+    """Look at the session at once, since how it was may have been told a second ago; then whenever one of its owner's
+    begins or ends, when it expires, and now and then."""
+    guard = Guard(session, request.app[SERVICES].auth, request.app[HUB].turns)
+    while await guard.lives():
+        await seat.sessions_touched(guard.seconds_to_next_look())
+    if (token := token_of(request)) is not None:
+        request.app[IDENTITY].forget_one(token)
+    seat.end()
+
+
+class Guard:
+    """Knows whether a session lives; while nobody can tell, as it was told last."""
+
+    def __init__(self, session: Session, auth: Auth, turns: asyncio.Semaphore) -> None:
+        self._who, self._expires_at, self._auth, self._turns = session.caller, session.expires_at, auth, turns
+
+    def seconds_to_next_look(self) -> float:
+        return max(0.2, min(LOOK_SECONDS, self._seconds_left()))
+
+    async def lives(self) -> bool:
+        """Its life may have been prolonged by the requests of others."""
+        over = self._seconds_left() <= 0
+        try:
+            async with asyncio.timeout(LAST_LOOK_SECONDS if over else None), self._turns:
+                expires_at = await self._auth.end_of(self._who)
+        except (Problem, TimeoutError):
+            return not over
+        self._expires_at = expires_at or self._expires_at
+        return expires_at is not None
+
+    def _seconds_left(self) -> float:
+        return (self._expires_at - datetime.now(UTC)).total_seconds()
+
+
+def _bound_what_waits(request: web.Request) -> None:
+    """TCP_USER_TIMEOUT (RFC 5482) is Linux's; elsewhere the kernel waits as long as it does."""
+    connection = request.transport.get_extra_info("socket") if request.transport is not None else None
+    if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN_MILLISECONDS)

@@ -1,0 +1,284 @@
+"""Devices of one owner stay in step: what one writes, through any gateway and process, the others hear of at once."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any, Final
+
+import aiohttp
+import psutil
+import pytest
+import pytest_asyncio
+
+from gateway.hub import MOST_SEATS, RETRY_AFTER_SECONDS
+from tests.issuer import Issuer
+from tests.journeys.browser import Browser
+from tests.journeys.listening import Events, Listening, listening
+from tests.processes import Stack
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SOON: Final = 1.0  # seconds within which a write is told, and a stream ends that has to
+RUN: Final = {"run_id": "a", "variants": [{"id": "v"}], "intent": "of the content"}
+KEYS: Final = "/api/settings/api-keys/runway"
+WRITES: Final[dict[str, list[tuple[str, str, Any]]]] = {
+    "settings": [
+        ("PUT", "/api/settings", {"settings": {"mine": "of the content"}}),
+        ("POST", "/api/settings/history/1/restore", None),
+    ],
+    "runs": [
+        ("PUT", "/api/runs/a", RUN),
+        ("PUT", "/api/runs/a/variants/v/favorite", {"favorite": True}),
+        ("DELETE", "/api/runs/a", None),
+    ],
+    "api-keys": [("PUT", KEYS, {"api_key": "a key of some length"}), ("DELETE", KEYS, None)],
+    "restore": [("POST", "/api/settings/restore", {"runs": [{"run_id": "restored"}]})],
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def issuer() -> AsyncIterator[Issuer]:
+    async with Issuer() as issuer:
+        yield issuer
+
+
+@pytest_asyncio.fixture(name="stack", scope="module", loop_scope="module")
+async def many_processes(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """Two gateways, and two processes of each service."""
+    stack = Stack(tmp_path_factory.mktemp("in-step"), 2, 2, **issuer.environment)
+    try:
+        await asyncio.to_thread(stack.start)
+        yield stack
+    finally:
+        await asyncio.to_thread(stack.stop)
+
+
+@pytest_asyncio.fixture(name="browser", loop_scope="module")
+async def somebody(stack: Stack) -> AsyncIterator[Browser]:
+    async with Browser(stack.url) as browser:
+        await browser.get("/api/session/bootstrap")
+        yield browser
+
+
+@pytest_asyncio.fixture(name="stranger", loop_scope="module")
+async def somebody_else(stack: Stack) -> AsyncIterator[Browser]:
+    async with Browser(stack.url) as browser:
+        await browser.get("/api/session/bootstrap")
+        yield browser
+
+
+def both(stack: Stack) -> tuple[str, str]:
+    return stack.url, stack.url_of("gateway-2")
+
+
+async def sign_in(browser: Browser, issuer: Issuer, sub: str) -> None:
+    await browser.json("POST", "/api/auth/google", {"credential": issuer.credential(sub=sub)})
+
+
+async def test_on_connecting_the_current_value_of_every_topic_is_told(stack: Stack, browser: Browser) -> None:
+    await browser.put("/api/settings", {"settings": {"mine": 1}})
+    await browser.put(KEYS, {"api_key": "a key of some length"})
+    for url in both(stack):
+        async with listening(browser, url) as events:
+            headers = events.response.headers
+            assert (headers["Content-Type"], headers["Cache-Control"]) == ("text/event-stream", "no-store")
+            assert headers["X-Content-Type-Options"] == "nosniff"
+            await events.settled()
+            assert events.text.startswith("retry: 2000\n\n")
+            assert events.latest("settings") == {"version": (await browser.get("/api/settings"))["version"]}
+            assert events.latest("restore") == {"version": 0}
+            assert [len(event.data) for event in events.all] == [1] * 5
+
+
+@pytest.mark.parametrize("topic", WRITES)
+async def test_every_write_is_told_at_both_gateways_within_a_second_and_to_nobody_else(
+    stack: Stack, browser: Browser, stranger: Browser, topic: str
+) -> None:
+    async with Listening() as devices:
+        one, two = [await devices.add(browser, url) for url in both(stack)]
+        others = [await devices.add(stranger, url) for url in both(stack)]
+        for method, path, body in WRITES[topic]:
+            before, started = (len(one.all), len(two.all)), time.monotonic()
+            await browser.json(method, path, body)
+            heard = [await one.next(topic, before[0]), await two.next(topic, before[1])]
+            took = max(event.at for event in heard) - started
+            print(f"{method} {path}: told everywhere after {took * 1000:.0f} ms, answer included")
+            assert took < SOON
+        await asyncio.sleep(0.3)
+        assert one.latest(topic) == two.latest(topic)
+        assert [len(other.all) for other in others] == [5, 5]
+        for secret in ("of the content", "restored", "a key of", "runway"):
+            assert secret not in one.text + two.text
+
+
+async def test_many_writes_through_all_processes_end_at_the_latest_version_everywhere(
+    stack: Stack, browser: Browser
+) -> None:
+    async with Listening() as devices, Browser(stack.url_of("gateway-2")) as other:
+        other.use_cookies_of(browser)
+        listeners = [await devices.add(browser, url) for url in both(stack) for _ in range(3)]
+        writing = (
+            (browser, other)[number % 2].put("/api/settings", {"settings": {"number": number}}) for number in range(60)
+        )
+        await asyncio.gather(*writing)
+        version = (await browser.get("/api/settings"))["version"]
+        written = time.monotonic()
+        for events in listeners:
+            await events.until(lambda events=events: events.latest("settings") == {"version": version})
+            versions = [event.data["version"] for event in events.all if event.topic == "settings"]
+            assert versions == sorted(set(versions)), "only what is newer is told"
+        assert time.monotonic() - written < SOON
+
+
+async def test_a_process_that_is_killed_or_restarted_loses_no_event(stack: Stack, browser: Browser) -> None:
+    """Whichever of the two the feed is from: one after the other goes."""
+    async with Listening() as devices:
+        listeners = [await devices.add(browser, url) for url in both(stack)]
+        for number, name in enumerate(("settings_service", "settings_service-2")):
+            await asyncio.to_thread(stack.kill, name)
+            started = time.monotonic()
+            version = (await browser.put("/api/settings", {"settings": {"after": number}}))["version"]
+            for events in listeners:
+                await events.until(lambda events=events: events.latest("settings") == {"version": version})
+            print(f"without {name}: told after {(time.monotonic() - started) * 1000:.0f} ms")
+            assert time.monotonic() - started < 2 * SOON, "part of which it takes to find the other process"
+            await asyncio.to_thread(stack.start, name)
+        await asyncio.to_thread(stack.stop, "settings_service")
+        version = (await browser.put("/api/settings", {"settings": {"after": "an end in order"}}))["version"]
+        for events in listeners:
+            await events.until(lambda events=events: events.latest("settings") == {"version": version}, SOON)
+        await asyncio.to_thread(stack.start, "settings_service")
+
+
+async def test_a_service_that_is_away_keeps_only_its_own_topic_and_that_comes_when_it_is_back(
+    stack: Stack, browser: Browser
+) -> None:
+    names = ("vault_service", "vault_service-2")
+    await browser.put(KEYS, {"api_key": "a key of some length"})
+    async with Listening() as devices:
+        before = await devices.add(browser)
+        await asyncio.to_thread(stack.kill, *names)
+        async with listening(browser) as during:
+            await during.until(lambda: len(during.all) == 4)
+            assert during.latest("api-keys") is None
+            version = (await browser.put("/api/settings", {"settings": {"during": 1}}))["version"]
+            await during.until(lambda: during.latest("settings") == {"version": version}, SOON)
+            await asyncio.to_thread(stack.start, *names)
+            await during.until(lambda: during.latest("api-keys") == before.latest("api-keys"))
+            await browser.json("DELETE", KEYS)
+            assert (await before.next("api-keys", 5)).data == (await during.next("api-keys", 6)).data
+    log = stack.log.read_text()
+    assert log.count('"event":"feed_lost"') == log.count('"event":"feed_back"') <= 20, "a line each time, not each try"
+
+
+async def test_a_session_has_a_bounded_number_of_streams_in_each_gateway(
+    stack: Stack, browser: Browser, stranger: Browser
+) -> None:
+    async with AsyncExitStack() as opened:
+        for _ in range(MOST_SEATS - 1):
+            await opened.enter_async_context(listening(browser))
+        async with listening(browser) as last:
+            await last.settled()
+            status, headers, body = await browser.ask("GET", "/api/events")
+            assert (status, headers["Retry-After"]) == (429, str(RETRY_AFTER_SECONDS))
+            assert b'"too_many_streams"' in body
+            async with listening(stranger), listening(browser, stack.url_of("gateway-2")):
+                pass
+        async with asyncio.timeout(SOON):  # although nothing was written to the one that has left
+            while not await _can_listen(browser):
+                await asyncio.sleep(0.02)
+
+
+async def _can_listen(browser: Browser) -> bool:
+    async with aiohttp.ClientSession(cookie_jar=browser.jar) as http:
+        async with http.get(f"{browser.url}/api/events") as response:
+            return response.status == 200
+
+
+async def _revoke(browser: Browser) -> None:
+    (session,) = [each for each in (await browser.get("/api/auth/sessions"))["sessions"] if not each["current"]]
+    await browser.json("DELETE", f"/api/auth/sessions/{session['id']}")
+
+
+async def _revoke_others(browser: Browser) -> None:
+    await browser.json("DELETE", "/api/auth/sessions")
+
+
+async def _delete_account(browser: Browser) -> None:
+    await browser.json("DELETE", "/api/account", {"confirm": True})
+
+
+@pytest.mark.parametrize("end", [_revoke, _revoke_others, _delete_account])
+async def test_a_stream_ends_with_its_session_when_another_device_ends_that(
+    stack: Stack, issuer: Issuer, browser: Browser, stranger: Browser, end: Callable[[Browser], Awaitable[None]]
+) -> None:
+    for device in (browser, stranger):
+        await sign_in(device, issuer, sub=end.__name__)
+    async with Listening() as devices:
+        ending = [await devices.add(stranger, url) for url in both(stack)]
+        staying = [await devices.add(browser, url) for url in both(stack)]
+        await end(browser)
+        ended = time.monotonic()
+        for events in ending:
+            took = await events.ended() - ended
+            print(f"{end.__name__}: ended after {took * 1000:.0f} ms")
+            assert took < SOON
+        if end is _delete_account:
+            assert max([await events.ended() for events in staying]) - ended < SOON
+        else:
+            await browser.put("/api/settings", {"settings": {"still": "here"}})
+            for events in staying:
+                await events.next("settings", 5, SOON)
+
+
+async def _log_out(browser: Browser, _: Issuer) -> None:
+    await browser.json("POST", "/api/auth/logout")
+
+
+async def _sign_in(browser: Browser, issuer: Issuer) -> None:
+    await sign_in(browser, issuer, sub="ana")
+
+
+@pytest.mark.parametrize("end", [_log_out, _sign_in])
+async def test_a_guests_streams_end_when_it_becomes_somebody_else(
+    stack: Stack, issuer: Issuer, browser: Browser, end: Callable[[Browser, Issuer], Awaitable[None]]
+) -> None:
+    async with Listening() as devices:
+        ending = [await devices.add(browser, url) for url in both(stack)]
+        await end(browser, issuer)
+        ended = time.monotonic()
+        assert max([await events.ended() for events in ending]) - ended < SOON
+        anew = await devices.add(browser)
+        await browser.put("/api/settings", {"settings": {"as": "another"}})
+        await anew.next("settings", 5, SOON)
+
+
+async def test_a_visitor_without_a_cookie_becomes_a_guest_and_hears_of_what_it_writes(stack: Stack) -> None:
+    async with Browser(stack.url) as browser, listening(browser) as events:
+        await events.settled()
+        assert [cookie.key for cookie in browser.jar] == ["animatize_session"]
+        await browser.put("/api/settings", {"settings": {"first": 1}})
+        await events.next("settings", 5, SOON)
+
+
+async def test_a_gateway_that_is_told_to_end_ends_its_streams_at_once_and_nobody_misses_anything(
+    stack: Stack, browser: Browser
+) -> None:
+    name = "gateway-2"
+    async with Listening() as devices:
+        staying = await devices.add(browser)
+        ending = [await devices.add(browser, stack.url_of(name)) for _ in range(4)]
+        process, told = psutil.Process(stack.process_id(name)), time.monotonic()
+        stopping = asyncio.create_task(asyncio.to_thread(stack.stop, name))
+        assert max([await events.ended() for events in ending]) - told < SOON
+        assert not any(events.was_cut for events in ending)
+        await stopping
+        print(f"{name} ended after {time.monotonic() - told:.1f} s")
+        assert not process.is_running()
+        assert time.monotonic() - told < 5.0
+        version = (await browser.put("/api/settings", {"settings": {"while": "away"}}))["version"]
+        await staying.until(lambda: staying.latest("settings") == {"version": version}, SOON)
+        await asyncio.to_thread(stack.start, name)
+        again: Events = await devices.add(browser, stack.url_of(name))
+        assert again.latest("settings") == {"version": version}
