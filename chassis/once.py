@@ -116,7 +116,7 @@ async def _asked(request: web.Request) -> Asked | None:
     name, keys = request.headers.get(NAME_HEADER), request.headers.get(KEYS_HEADER)
     if name is None or keys is None:
         return None
-    body = await request.read() if request.can_read_body else b""
+    body = await request.read()  # kept by aiohttp, where the handler has read it before
     made = fingerprints(keys, request.rel_url.raw_query_string, body)
     return Asked(caller(request).owner, request.method, request.rel_url.raw_path, name, made)
 

@@ -29,6 +29,7 @@ class Counter:
         self.database, self.fails = database, False
 
     async def add(self, request: web.Request) -> web.Response:
+        await request.read()  # as every handler that takes a body
         request[CALLER] = Caller(request.headers.get("Owner", "guest:a"), Scope.OWNER)
 
         def work(tx: sqlite3.Connection) -> int:

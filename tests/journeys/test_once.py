@@ -74,7 +74,7 @@ async def test_what_was_written_meanwhile_is_not_written_over_by_a_repeat(settle
     await settled.put("/api/settings", {"settings": {"later": True}})
     await send(settled, first, "mine")
     assert (await settled.get("/api/settings"))["settings"] == {"later": True}
-    assert (await send(settled, first, "a new one"))[2]["settings"] == {"mine": 1}
+    assert (await send(settled, first, "another"))[2]["settings"] == {"mine": 1}
 
 
 async def test_of_many_at_once_under_one_key_one_is_done(settled: Browser) -> None:
