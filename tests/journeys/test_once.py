@@ -4,10 +4,12 @@ import asyncio
 import json
 import sqlite3
 from contextlib import closing
+from io import BytesIO
 from typing import Any, NamedTuple
 
 import pytest
 
+from chassis import documents
 from chassis.once import KEYS_HEADER, NAME_HEADER
 from tests.journeys.browser import Browser
 from tests.processes import Stack
@@ -39,8 +41,11 @@ WRITES = [
 
 
 async def send(browser: Browser, write: Write, name: str, body: Any = None) -> tuple[int, dict[str, str], Any]:
-    rest = {"json": body if body is not None else write.body} if write.body is not None else {}
-    status, headers, answer = await browser.ask(write.method, write.path, headers={NAME_HEADER: name}, **rest)
+    rest: dict[str, Any] = {"headers": {NAME_HEADER: name}}
+    if write.body is not None:
+        rest["data"] = BytesIO(documents.write(body if body is not None else write.body))
+        rest["headers"] |= {"Content-Type": "application/json"}
+    status, headers, answer = await browser.ask(write.method, write.path, **rest)
     return status, headers, json.loads(answer)
 
 
