@@ -40,6 +40,24 @@ async def put(asker: Asker, text: str, *, headers: dict[str, str] | None = None,
     return await asker.put("/api/settings", data=BytesIO(text.encode()), headers=headers, **rest)
 
 
+async def patch(asker: Asker, changes: Any, status: int = 200, *, base: int | None = None, **rest: Any) -> Any:
+    """PATCH with `base`, if any; the answer with this status. `rest`: owner, headers, note."""
+    query = {} if base is None else {"base": str(base)}
+    if (note := rest.pop("note", None)) is not None:
+        query["change_note"] = note
+    headers = {"Content-Type": "application/merge-patch+json", **rest.pop("headers", {})}
+    data = BytesIO(json.dumps(changes).encode())
+    return await told(await asker("PATCH", "/api/settings", params=query, data=data, headers=headers, **rest), status)
+
+
+async def version_told(asker: Asker, owner: str = "guest:a") -> int:
+    """The version that the owner's other devices are told of."""
+    answer = await told(await asker.get("/internal/changes/current", scope=Scope.SYSTEM, owner=owner))
+    assert answer["value"] == {"version": answer["version"]}
+    version: int = answer["version"]
+    return version
+
+
 async def whole_history(asker: Asker, owner: str = "guest:a", limit: int = 100) -> list[dict[str, Any]]:
     """Every entry, newest first, page by page."""
     found: list[dict[str, Any]] = []
