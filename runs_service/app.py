@@ -9,9 +9,11 @@ from chassis.database import opened
 from chassis.serving import DATABASE, service
 from runs_service.limits import Limits
 from runs_service.part import RunsPart
-from runs_service.routes import STORE, routes
+from runs_service.routes import STORE, TOKENS, routes
 from runs_service.settings import Settings
-from runs_service.store import Store
+from runs_service.store import Store, file_key
+from runs_service.tokens import Tokens
+from runs_service.tombstones import forgetting
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -20,9 +22,14 @@ def create_app(settings: Settings) -> web.Application:
     limits = Limits(run=settings.max_body_bytes, owner=settings.owner_quota_bytes)
 
     async def storage(app: web.Application) -> AsyncIterator[None]:
-        async with opened(settings.database, "runs_service") as database, watching(app, database):
+        async with (
+            opened(settings.database, "runs_service") as database,
+            watching(app, database),
+            forgetting(database),
+        ):
             app[DATABASE] = database
             app[STORE] = Store(database, limits)
+            app[TOKENS] = Tokens(await file_key(database))
             yield
 
     return service(

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from chassis.owners import Adopted
-from runs_service import listing, pieces, records
+from runs_service import listing, pieces, records, tombstones
+from runs_service.going_live import TELL, VERSION
 from runs_service.models import LONGEST_ID
 from runs_service.records import Record
 from runs_service.store import KEEP_CONTENT, ONE
@@ -56,7 +57,8 @@ ADD_USAGE = """
     FROM runs WHERE owner = :guest GROUP BY owner
     ON CONFLICT (owner) DO UPDATE SET bytes = usage.bytes + excluded.bytes"""
 CLOSE_ALL_UNDO = "UPDATE restores SET kept = 0 WHERE owner = ? AND kept = 1"
-MOVE_RUNS = "UPDATE runs SET owner = :user WHERE owner = :guest"
+# In the guest's order, after all that the user has followed so far.
+MOVE_RUNS = f"UPDATE runs SET owner = :user, place = place + 1 + {VERSION} WHERE owner = :guest"  # noqa: S608
 
 
 class RunsBelongings:
@@ -65,11 +67,16 @@ class RunsBelongings:
     def adopt_ahead(self, tx: sqlite3.Connection, guest: str, user: str) -> bool:
         """The guest's undo is closed before a piece of what it needs is gone."""
         tx.execute(CLOSE_ALL_UNDO, (guest,))
-        return pieces.remove_rows(tx, "undo_runs", guest) or pieces.copy_images(tx, guest, user)
+        return (
+            pieces.remove_rows(tx, "undo_runs", guest)
+            or tombstones.forget_all(tx, guest)
+            or pieces.copy_images(tx, guest, user)
+        )
 
     def adopt(self, tx: sqlite3.Connection, guest: str, user: str) -> Adopted:
         """1 write those anew whose id means another run with the user   2 drop those that the user has already
         3 part with what the guest's staged restores still need   4 hand over runs and their usage, no image
+        5 leave the guest nothing to follow
         """
         both = {"guest": guest, "user": user}
         moved = tx.execute(COUNT, both).fetchone()[0]
@@ -79,8 +86,10 @@ class RunsBelongings:
         pieces.let_go(tx, "runs", EQUAL, both)
         _leave_contents_to_staged(tx, both)
         tx.execute(ADD_USAGE, both)
-        tx.execute(MOVE_RUNS, both)
+        tx.execute(MOVE_RUNS, {**both, "owner": user})
+        tx.execute(TELL, {"owner": user})
         tx.execute("DELETE FROM usage WHERE owner = :guest", both)
+        tombstones.forget_all(tx, guest, tombstones.ALL)
         return Adopted({PART: moved}, renamed=renamed)
 
     def clear(self, tx: sqlite3.Connection, guest: str, user: str) -> bool:
@@ -89,7 +98,11 @@ class RunsBelongings:
 
     def erase_ahead(self, tx: sqlite3.Connection, owner: str) -> bool:
         """The triggers of the file take contents along; no image is held any more once the rows are gone."""
-        return any(pieces.remove_rows(tx, table, owner) for table in pieces.OF_OWNER) or pieces.remove_unheld(tx, owner)
+        return (
+            any(pieces.remove_rows(tx, table, owner) for table in pieces.OF_OWNER)
+            or pieces.remove_unheld(tx, owner)
+            or tombstones.forget_all(tx, owner)
+        )
 
     def erase(self, tx: sqlite3.Connection, owner: str) -> None:
         tx.execute("DELETE FROM usage WHERE owner = ?", (owner,))

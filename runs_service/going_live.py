@@ -9,13 +9,20 @@ REPLACING = """
     ON CONFLICT (owner, run_id) DO UPDATE SET
         created = excluded.created, digest = excluded.digest, status = excluded.status, provider = excluded.provider,
         image_prefix = excluded.image_prefix, image_sha256 = excluded.image_sha256, size = excluded.size,
-        content_id = excluded.content_id
+        content_id = excluded.content_id, place = coalesce(excluded.place, runs.place)
     WHERE runs.digest <> excluded.digest"""
+VERSION = "coalesce((SELECT version FROM changes WHERE owner = :owner), (SELECT erased FROM change_clock))"
 GO_LIVE = """
     INSERT INTO runs (owner, run_id, created, arrived, digest, status, provider, image_prefix, image_sha256, size,
-        content_id)
-    SELECT owner, run_id, created, arrived, digest, status, provider, image_prefix, image_sha256, size, content_id
+        content_id, place)
+    SELECT owner, run_id, created, arrived, digest, status, provider, image_prefix, image_sha256, size, content_id,
+        row_number() OVER () + {version}
     FROM {rows} WHERE restore_id = :restore_id AND owner = :owner AND content_id IS NOT NULL"""
+# Of runs that were given their places, all at once.
+TELL = """
+    INSERT INTO touched (owner, version)
+    SELECT :owner, highest FROM (SELECT max(place) AS highest FROM runs WHERE owner = :owner)
+    WHERE highest > coalesce((SELECT version FROM changes WHERE owner = :owner), 0)"""
 CONTENTS_GROW = """
     SELECT coalesce(sum(coalesce(waiting.size, 0) - coalesce(live.size, 0)), 0)
     FROM {rows} AS waiting LEFT JOIN runs AS live ON live.owner = waiting.owner AND live.run_id = waiting.run_id
@@ -48,5 +55,6 @@ def growth(tx: sqlite3.Connection, rows: Rows, values: Mapping[str, Any], *, oth
 
 
 def go_live(tx: sqlite3.Connection, rows: Rows, values: Mapping[str, Any]) -> None:
-    """Put in what differs from the live runs. What equals them is not touched."""
-    tx.execute(GO_LIVE.format(rows=rows) + REPLACING, values)
+    """Put in what differs from the live runs. What equals them is not touched, and leaves its place empty."""
+    tx.execute(GO_LIVE.format(rows=rows, version=VERSION) + REPLACING, values)
+    tx.execute(TELL, values)

@@ -1,9 +1,9 @@
 """What crosses the wire. A run itself is kept as it comes; `Run` names only what it must be to be kept at all."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, RootModel, model_validator
 
 UNPRINTABLE = r"/\x00-\x1f\x7f-\x9f"
 LONGEST_ID = 200  # characters
@@ -46,7 +46,7 @@ class View(StrEnum):
 
 
 class PageQuery(BaseModel):
-    """Filters combine; an empty one is none. `q` is looked for without regard to case."""
+    """Filters combine; an empty one is none. `q` is looked for without regard to case. `since` follows all runs."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -56,6 +56,13 @@ class PageQuery(BaseModel):
     provider: Filter = None
     q: Filter = None
     view: View = View.FULL
+    since: str | None = Field(None, description="a token of an earlier answer; empty to begin at the beginning")
+
+    @model_validator(mode="after")
+    def _whoever_follows_follows_all(self) -> Self:
+        if self.since is not None and any((self.cursor, self.status, self.provider, self.q)):
+            raise ValueError("since goes with limit and view alone")
+        return self
 
 
 class RunPage(BaseModel):
@@ -63,6 +70,19 @@ class RunPage(BaseModel):
 
     runs: list[Run]
     next_cursor: str | None
+
+
+class RunDelta(BaseModel):
+    """What was written, and the ids of what was deleted, after `since`; `token` is the next one, for now or later."""
+
+    runs: list[Run]
+    deleted: list[str]
+    token: str
+    has_more: bool
+
+
+class Runs(RootModel[RunPage | RunDelta]):
+    """A page of runs; with `since`, what was written and deleted after it."""
 
 
 class Favorite(BaseModel):

@@ -10,19 +10,24 @@ from typing import Any
 from aiohttp import web
 
 from chassis import changes, documents, owners, staging
+from chassis.changes import Told
 from chassis.messages import json_response, outdated, read_json, read_query, read_value, streamed, unchanged, validated
+from chassis.once import write_once
 from chassis.openapi import describe
 from chassis.peers import Scope, caller
 from chassis.problems import Problem
 from chassis.serving import DATABASE, ROUTES, Route
-from runs_service import images, models, paging, views
+from runs_service import images, models, paging, store, views
 from runs_service.belongings import RunsBelongings
-from runs_service.listing import Page, Selection
+from runs_service.following import resync_required
+from runs_service.listing import Selection
 from runs_service.part import RunsPart
 from runs_service.records import Record, record
 from runs_service.store import Store, unknown_run
+from runs_service.tokens import BEGINNING, BadToken, Progress, Tokens
 
 STORE: web.AppKey[Store] = web.AppKey("store", Store)
+TOKENS: web.AppKey[Tokens] = web.AppKey("tokens", Tokens)
 LONG_BODY = 1 << 20
 IMAGE_HEADERS = {
     "Cache-Control": "private, no-cache",
@@ -36,7 +41,7 @@ def routes(part: RunsPart) -> list[Route]:
     one = "/api/runs/{run_id:[^/]+}"  # aiohttp's own pattern has no place for the braces that an id may hold
     favorite = one + "/variants/{variant_id:[^/]+}/favorite"
     return [
-        Route("GET", "/api/runs", list_runs, owner, query=models.PageQuery, answer=models.RunPage),
+        Route("GET", "/api/runs", list_runs, owner, query=models.PageQuery, answer=models.Runs),
         Route("POST", "/api/runs", post_run, owner, body=run, answer=models.Written),
         Route("DELETE", "/api/runs", delete_all_runs, owner, answer=models.AllDeleted),
         Route("GET", one, get_run, owner, answer=run),
@@ -48,18 +53,18 @@ def routes(part: RunsPart) -> list[Route]:
         Route("GET", "/internal/openapi", describe_api, system),
         *staging.routes(DATABASE, part),
         *owners.routes(DATABASE, RunsBelongings(), part),
-        *changes.routes(),
+        *changes.routes(Told(_newest_token)),
     ]
 
 
 async def list_runs(request: web.Request) -> web.StreamResponse:
-    """The newest runs, oldest of them first; the cursor leads to older ones."""
+    """The newest runs, oldest of them first; the cursor leads to older ones. With `since`, what has happened after."""
     query = read_query(request, models.PageQuery)
+    if query.since is not None:
+        return await _delta(request, query, query.since)
     page = await request.app[STORE].page(caller(request).owner, _selection(query))
-    pieces = _page_pieces(request, page, query.view)
-    if page.later:
-        return await streamed(request, _stream("application/json"), pieces)
-    return web.Response(body=b"".join([piece async for piece in pieces]), content_type="application/json")
+    rest = {"next_cursor": paging.encode(page.next) if page.next else None}
+    return await _in_slices(request, query.view, page.first, page.later, rest)
 
 
 async def post_run(request: web.Request) -> web.Response:
@@ -77,7 +82,8 @@ async def post_run(request: web.Request) -> web.Response:
 
 async def delete_all_runs(request: web.Request) -> web.Response:
     """Delete every run."""
-    return json_response({"deleted_runs": await request.app[STORE].delete_all(caller(request).owner)})
+    work = partial(store.delete_all, caller(request).owner)
+    return await write_once(request, request.app[DATABASE], work, _all_deleted)
 
 
 async def get_run(request: web.Request) -> web.Response:
@@ -103,8 +109,9 @@ async def put_run(request: web.Request) -> web.Response:
 async def delete_run(request: web.Request) -> web.Response:
     """Delete one run."""
     run_id = request.match_info["run_id"]
-    await request.app[STORE].delete(caller(request).owner, run_id, partial(_forbids, request))
-    return json_response(models.Deleted(run_id=run_id))
+    work = partial(store.delete, caller(request).owner, run_id, partial(_forbids, request))
+    answer = models.Deleted(run_id=run_id)
+    return await write_once(request, request.app[DATABASE], work, lambda _: json_response(answer))
 
 
 async def get_source_image(request: web.Request) -> web.Response:
@@ -126,10 +133,10 @@ async def put_favorite(request: web.Request) -> web.Response:
     """Mark one variant of a run as a favourite, or no longer."""
     run_id, variant_id = request.match_info["run_id"], request.match_info["variant_id"]
     favorite = (await read_json(request, models.Favorite)).favorite
-    etag = await request.app[STORE].change(
-        caller(request).owner, run_id, partial(_mark, variant_id, favorite), partial(_forbids, request)
-    )
-    return json_response(models.FavoriteSet(run_id=run_id, variant_id=variant_id, favorite=favorite), etag=etag)
+    mark, forbids = partial(_mark, variant_id, favorite), partial(_forbids, request)
+    work = partial(store.change, caller(request).owner, run_id, mark, forbids, request.app[STORE].limits)
+    answer = models.FavoriteSet(run_id=run_id, variant_id=variant_id, favorite=favorite)
+    return await write_once(request, request.app[DATABASE], work, lambda etag: json_response(answer, etag=etag))
 
 
 async def back_up(request: web.Request) -> web.StreamResponse:
@@ -152,12 +159,20 @@ async def _read_run(request: web.Request) -> dict[str, Any]:
 async def _written(request: web.Request, run: dict[str, Any], *, fresh: bool = False) -> web.Response:
     kept = await _record(request, run)
     forbids = (lambda etag: etag is not None or outdated(request, etag)) if fresh else partial(_forbids, request)
-    created = await request.app[STORE].put(caller(request).owner, kept, forbids)
+    work = partial(store.put, caller(request).owner, kept, forbids, request.app[STORE].limits)
+    return await write_once(request, request.app[DATABASE], work, partial(_told, request.method, kept))
+
+
+def _told(method: str, kept: Record, created: bool) -> web.Response:
     answer = models.Written(run_id=kept.run_id, created=created)
     response = json_response(answer, status=201 if created else 200, etag=kept.digest)
-    if request.method == "POST":
+    if method == "POST":
         response.headers["Location"] = views.path(kept.run_id)
     return response
+
+
+def _all_deleted(number: int) -> web.Response:
+    return json_response(models.AllDeleted(deleted_runs=number))
 
 
 async def _record(request: web.Request, run: dict[str, Any]) -> Record:
@@ -175,15 +190,44 @@ def _selection(query: models.PageQuery) -> Selection:
     return Selection(query.limit, query.view, before, query.status, query.provider, folded)
 
 
-async def _page_pieces(request: web.Request, page: Page, view: models.View) -> AsyncIterator[bytes]:
-    """The page as JSON, slice by slice; between two slices no connection to the database is held."""
-    yield b'{"runs":[' + b",".join(page.first)
-    some = bool(page.first)
-    for run_ids in page.later:
+async def _delta(request: web.Request, query: models.PageQuery, since: str) -> web.StreamResponse:
+    owner, tokens = caller(request).owner, request.app[TOKENS]
+    try:
+        progress = tokens.decode(owner, since) if since else BEGINNING
+    except BadToken as error:
+        raise resync_required() from error
+    delta = await request.app[STORE].delta(owner, progress, query.limit, query.view)
+    token = tokens.encode(owner, delta.reached)
+    rest = {"deleted": delta.deleted, "token": token, "has_more": delta.has_more}
+    return await _in_slices(request, query.view, delta.first, delta.later, rest)
+
+
+def _newest_token(app: web.Application, owner: str, version: int) -> dict[str, Any]:
+    """As the last page of `since` gives it."""
+    return {"token": app[TOKENS].encode(owner, Progress(version, version))}
+
+
+async def _in_slices(
+    request: web.Request, view: models.View, first: list[bytes], later: list[list[str]], rest: dict[str, Any]
+) -> web.StreamResponse:
+    """`{runs, …rest}`, streamed where the runs are more than a slice."""
+    pieces = _pieces(request, view, first, later, rest)
+    if later:
+        return await streamed(request, _stream("application/json"), pieces)
+    return web.Response(body=b"".join([piece async for piece in pieces]), content_type="application/json")
+
+
+async def _pieces(
+    request: web.Request, view: models.View, first: list[bytes], later: list[list[str]], rest: dict[str, Any]
+) -> AsyncIterator[bytes]:
+    """As JSON, slice by slice; between two slices no connection to the database is held."""
+    yield b'{"runs":[' + b",".join(first)
+    some = bool(first)
+    for run_ids in later:
         if runs := await request.app[STORE].runs(caller(request).owner, run_ids, view):
             yield (b"," if some else b"") + b",".join(runs)
             some = True
-    yield b'],"next_cursor":' + documents.write(paging.encode(page.next) if page.next else None) + b"}"
+    yield b"]," + documents.write(rest)[1:]
 
 
 def _stream(content_type: str) -> web.StreamResponse:

@@ -13,12 +13,14 @@ import orjson
 
 from chassis.database import Database
 from chassis.problems import Problem
-from runs_service import images, listing, records
+from runs_service import following, images, listing, records
+from runs_service.following import Delta
 from runs_service.going_live import REPLACING
 from runs_service.limits import Limits, within_quota
 from runs_service.listing import IN_ORDER, WHOLE, Page, Selection
 from runs_service.models import View
 from runs_service.records import IMAGE_FIELD, Record
+from runs_service.tokens import Progress
 
 Forbids = Callable[[str | None], bool]  # told the ETag of what is there (None: nothing), says whether to refuse
 Known = Callable[[str], bool]  # told an ETag, says whether the caller has that representation already
@@ -51,7 +53,7 @@ class Content(NamedTuple):
 
 
 class Store:
-    """All runs in one file, within `limits`."""
+    """Reads the runs of one file. What writes them are the functions below, each for one transaction."""
 
     def __init__(self, database: Database, limits: Limits) -> None:
         self.limits = limits
@@ -70,27 +72,53 @@ class Store:
     async def source_image(self, owner: str, run_id: str, known: Known) -> Found | None:
         return await self._database.read(partial(_source_image, owner, run_id, known))
 
-    async def put(self, owner: str, record: Record, forbids: Forbids) -> bool:
-        """Make or replace a run; whether it was made. Raises Problem 412 where `forbids` says so, 413 over quota."""
-        return await self._database.write(partial(_put, owner, record, forbids, self.limits))
-
-    async def change(self, owner: str, run_id: str, change: Change, forbids: Forbids) -> str:
-        """Change a run in place, read and written in one transaction; its new ETag. Raises Problem 404, 412, 413."""
-        return await self._database.write(partial(_change, owner, run_id, change, forbids, self.limits))
-
-    async def delete(self, owner: str, run_id: str, forbids: Forbids) -> None:
-        """Raises Problem 404 where there is no such run, 412 where `forbids` says so."""
-        await self._database.write(partial(_delete, owner, run_id, forbids))
-
-    async def delete_all(self, owner: str) -> int:
-        """How many there were."""
-        return await self._database.write(lambda tx: tx.execute("DELETE FROM runs WHERE owner = ?", (owner,)).rowcount)
+    async def delta(self, owner: str, progress: Progress, limit: int, view: View) -> Delta:
+        """What comes after `progress`. Raises Problem 410 where that is not known (any more)."""
+        return await self._database.read(partial(following.delta, owner, progress, limit, view))
 
     async def backup(self, owner: str) -> AsyncGenerator[bytes, None]:
         """Every run as a line of JSON, oldest first, all as they stood at one moment. Close it when done."""
         async with self._database.snapshot() as snapshot:
             async for rows in snapshot.chunks(WHOLE + IN_ORDER, (owner,)):
                 yield b"".join(listing.full(row) + b"\n" for row in rows)
+
+
+async def file_key(database: Database) -> bytes:
+    """What signs the tokens of this file."""
+    row = await database.read(lambda tx: tx.execute("SELECT key FROM file_key").fetchone())
+    return bytes(row["key"])
+
+
+def put(owner: str, record: Record, forbids: Forbids, limits: Limits, tx: sqlite3.Connection) -> bool:
+    """Make or replace a run; whether it was made. Raises Problem 412 where `forbids` says so, 413 over quota."""
+    etag = _etag(tx, owner, record.run_id)
+    _heed(forbids, record.run_id, etag)
+    if etag != record.digest:
+        _write(tx, owner, record, limits)
+    return etag is None
+
+
+def change(owner: str, run_id: str, alter: Change, forbids: Forbids, limits: Limits, tx: sqlite3.Connection) -> str:
+    """Change a run in place, read and written in one transaction; its new ETag. Raises Problem 404, 412, 413."""
+    etag = _present(tx, owner, run_id, forbids)
+    row = _row(tx, owner, run_id)
+    run = records.whole(row["payload"], row["image_prefix"], row["image"])
+    alter(run)
+    record = records.record(run, limits.run)
+    if etag != record.digest:
+        _write(tx, owner, record, limits)
+    return record.digest
+
+
+def delete(owner: str, run_id: str, forbids: Forbids, tx: sqlite3.Connection) -> None:
+    """Raises Problem 404 where there is no such run, 412 where `forbids` says so."""
+    _present(tx, owner, run_id, forbids)
+    tx.execute("DELETE FROM runs WHERE owner = ? AND run_id = ?", (owner, run_id))
+
+
+def delete_all(owner: str, tx: sqlite3.Connection) -> int:
+    """How many there were."""
+    return tx.execute("DELETE FROM runs WHERE owner = ?", (owner,)).rowcount
 
 
 def keep(tx: sqlite3.Connection, owner: str, record: Record) -> Content:
@@ -127,30 +155,6 @@ def _source_image(owner: str, run_id: str, known: Known, tx: sqlite3.Connection)
         return None
     etag = images.digest(content)
     return Found(etag, None if known(etag) else content)
-
-
-def _put(owner: str, record: Record, forbids: Forbids, limits: Limits, tx: sqlite3.Connection) -> bool:
-    etag = _etag(tx, owner, record.run_id)
-    _heed(forbids, record.run_id, etag)
-    if etag != record.digest:
-        _write(tx, owner, record, limits)
-    return etag is None
-
-
-def _change(owner: str, run_id: str, change: Change, forbids: Forbids, limits: Limits, tx: sqlite3.Connection) -> str:
-    etag = _present(tx, owner, run_id, forbids)
-    row = _row(tx, owner, run_id)
-    run = records.whole(row["payload"], row["image_prefix"], row["image"])
-    change(run)
-    record = records.record(run, limits.run)
-    if etag != record.digest:
-        _write(tx, owner, record, limits)
-    return record.digest
-
-
-def _delete(owner: str, run_id: str, forbids: Forbids, tx: sqlite3.Connection) -> None:
-    _present(tx, owner, run_id, forbids)
-    tx.execute("DELETE FROM runs WHERE owner = ? AND run_id = ?", (owner, run_id))
 
 
 def _write(tx: sqlite3.Connection, owner: str, record: Record, limits: Limits) -> None:
