@@ -13,7 +13,7 @@ from settings_service.merging import diff, merge_patch
 from tests.settings_service.test_merging import JSON, OBJECTS
 
 NAMES = st.sampled_from(["a", "b", "~/"])
-FLAT = st.none() | st.integers(0, 2) | st.just([{}])
+FLAT: st.SearchStrategy[Any] = st.none() | st.integers(0, 2) | st.just([{}])
 PATCHES = st.dictionaries(
     NAMES, FLAT | st.dictionaries(NAMES, FLAT | st.dictionaries(NAMES, FLAT, max_size=2), max_size=2), max_size=3
 )

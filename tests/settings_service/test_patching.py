@@ -57,7 +57,8 @@ async def test_a_patch_is_noted_as_its_sender_says(asker: Asker) -> None:
 
 async def test_a_patch_that_changes_nothing_makes_no_version(asker: Asker) -> None:
     first = await save(asker, {"theme": {"contrast": 1}})
-    for nothing in ({}, {"theme": {}}, {"theme": {"contrast": 1.0}}, {"absent": None}):
+    nothings: list[Any] = [{}, {"theme": {}}, {"theme": {"contrast": 1.0}}, {"absent": None}]
+    for nothing in nothings:
         assert await patch(asker, nothing, base=2) == first
     assert (await current(asker))["version"] == 2
 
