@@ -125,6 +125,7 @@ def _adopt_further(
         answer = belongings.adopt(tx, guest, user).answer()
         _remember(tx, operation_id, user, answer)
         once.hand_over(tx, guest, user)
+        changes.forget(tx, guest)
     return None if belongings.clear(tx, guest, user) else answer
 
 
