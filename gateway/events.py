@@ -24,7 +24,8 @@ RETRY: Final = b"retry: 2000\n\n"  # milliseconds after which a browser comes ag
 HEARTBEAT: Final = b":\n\n"
 HEARTBEAT_SECONDS: Final = 15.0
 STALL_SECONDS: Final = 10.0  # who takes nothing for so long, while something waits, is dropped
-UNTAKEN_MILLISECONDS: Final = 30_000  # the same, for what waits in the kernel, or on its way to somebody who is gone
+UNTAKEN_BYTES: Final = 32 << 10  # that the kernel keeps for a slow one
+UNTAKEN_MILLISECONDS: Final = 30_000  # that it keeps them, also where they are on their way to somebody who is gone
 LOOK_SECONDS: Final = 30.0  # between two looks at a session of which nothing is heard
 LAST_LOOK_SECONDS: Final = 0.7
 HEADERS: Final = {
@@ -96,7 +97,10 @@ class Guard:
 
 
 def _bound_what_waits(request: web.Request) -> None:
-    """TCP_USER_TIMEOUT (RFC 5482) is Linux's; elsewhere the kernel waits as long as it does."""
+    """In the kernel too. TCP_USER_TIMEOUT (RFC 5482) is Linux's; elsewhere the kernel waits as long as it does."""
     connection = request.transport.get_extra_info("socket") if request.transport is not None else None
-    if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+    if connection is None:
+        return
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNTAKEN_BYTES)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN_MILLISECONDS)

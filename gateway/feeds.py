@@ -16,6 +16,7 @@ from chassis.changes import CHANGES, Changes, Listener
 from chassis.serving import LEAVING
 from gateway.forwarding import SERVICES
 from gateway.hub import HUB, Hub, Topic, Value
+from gateway.metrics import failure_of
 
 log = structlog.get_logger()
 
@@ -113,7 +114,7 @@ class Feed:
     def _note_loss(self, error: Exception) -> None:
         if not self._told_as_lost:
             self._told_as_lost = True
-            log.warning("feed_lost", topic=self._topic, reason=str(error) or type(error).__name__)
+            log.warning("feed_lost", topic=self._topic, reason=failure_of(error), error=type(error).__name__)
 
 
 async def listening(app: web.Application) -> AsyncIterator[None]:

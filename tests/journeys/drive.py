@@ -13,6 +13,7 @@ from chassis.documents import write
 from tests import documents
 from tests.issuer import Issuer
 from tests.journeys.browser import Browser
+from tests.journeys.listening import listening
 from tests.processes import Stack
 
 JSON = {"Content-Type": "application/json"}
@@ -102,7 +103,9 @@ async def keep_keys(browser: Browser, planted: Secrets) -> None:
     await browser.put(f"{keys}/pika", {"api_key": planted.second_api_key})
     await browser.get(keys)
     assert "veo" in (await browser.get("/api/providers"))["available_providers"], "the operator's"
-    await browser.json("DELETE", f"{keys}/pika")
+    async with listening(browser) as events:
+        await browser.json("DELETE", f"{keys}/pika")
+        await events.settled()
     bad_key = planted.key_in_a_bad_body
     for bad in ({"api_key": f"{bad_key}\n\x00"}, {"api_key": [bad_key]}, {bad_key: bad_key}, {"api_key": "short"}):
         await browser.refused("PUT", f"{keys}/runway", json=bad)

@@ -49,6 +49,10 @@ class Events:
         await self.until(lambda: any(event.topic == topic for event in self.all[since:]), seconds)
         return next(event for event in self.all[since:] if event.topic == topic)
 
+    async def until_told(self, topic: str, version: int, seconds: float = 5.0) -> None:
+        """That version is the latest of the topic's, whatever was told before."""
+        await self.until(lambda: self.latest(topic) == {"version": version}, seconds)
+
     async def ended(self, seconds: float = 5.0) -> float:
         await self.until(lambda: self.ended_at is not None, seconds)
         assert self.ended_at is not None
@@ -82,16 +86,16 @@ class Events:
 async def listening(browser: Browser, url: str = "") -> AsyncIterator[Events]:
     """A stream of the browser's session, at its own gateway or the one of `url`."""
     timeout = aiohttp.ClientTimeout(total=None)
-    async with aiohttp.ClientSession(cookie_jar=browser.jar, timeout=timeout) as http:
-        async with http.get((url or browser.url) + "/api/events") as response:
-            assert response.status == 200, await response.text()
-            events = Events(response)
-            reading = asyncio.create_task(events.read())
-            try:
-                yield events
-            finally:
-                reading.cancel()
-                await asyncio.gather(reading, return_exceptions=True)
+    path = (url or browser.url) + "/api/events"
+    async with aiohttp.ClientSession(cookie_jar=browser.jar, timeout=timeout) as http, http.get(path) as response:
+        assert response.status == 200, await response.text()
+        events = Events(response)
+        reading = asyncio.create_task(events.read())
+        try:
+            yield events
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
 
 
 class Listening(AsyncExitStack):

@@ -15,6 +15,7 @@ from tests.processes import Stack
 # What the document may leave out: the keys and pages that are not part of the API.
 APART = {"/", "/console.css", "/health", "/.well-known/jwks.json"}
 OPERATIONS = sorted({(route.method, plain_path(route.path)) for route in ROUTES} - {("GET", path) for path in APART})
+ENDLESS = ("GET", "/api/events")  # who reads to its end waits for ever; see test_in_step.py
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,12 @@ def test_every_operation_has_a_summary_for_people(document: Any) -> None:
             assert len(operation["summary"]) > 10
 
 
-@pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=lambda part: part)
+def test_a_stream_of_events_is_described_as_one(document: Any) -> None:
+    success = document["paths"]["/api/events"]["get"]["responses"]["2XX"]
+    assert set(success["content"]) == {"text/event-stream"}
+
+
+@pytest.mark.parametrize(("method", "path"), [each for each in OPERATIONS if each != ENDLESS], ids=lambda part: part)
 def test_no_request_brings_a_route_down(
     stack: Stack, http: requests.Session, document: Any, method: str, path: str
 ) -> None:
