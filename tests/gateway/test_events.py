@@ -107,7 +107,8 @@ def gateway() -> Gateway:
 
 @pytest.fixture
 async def server(gateway: Gateway) -> AsyncIterator[TestServer]:
-    async with TestServer(gateway.app()) as server:
+    server = TestServer(gateway.app())
+    async with server:
         yield server
 
 

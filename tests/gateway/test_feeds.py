@@ -1,8 +1,10 @@
 """What one feed does while its service comes and goes."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -205,6 +207,10 @@ async def test_sessions_are_looked_at_once_their_feed_is_back(feed: Feed, servic
         await asyncio.wait_for(looking, 1)
 
 
+def _touch(owner: str, tx: sqlite3.Connection) -> None:
+    tx.execute("INSERT INTO touched (owner) VALUES (?)", (owner,))
+
+
 async def test_the_gateways_own_file_is_a_source_like_any_other(database: Database, hub: Hub) -> None:
     changes = Changes(database)
     await changes.begin()
@@ -212,7 +218,7 @@ async def test_the_gateways_own_file_is_a_source_like_any_other(database: Databa
     with working(Feed(Topic.RESTORE, OwnFile(changes), hub)), hub.seat(OWNER, "s", here) as seat:
         assert await versions(seat, 0) == [0]
         for owner in (OWNER, "guest:b", OWNER):
-            await database.write(lambda tx, owner=owner: tx.execute("INSERT INTO touched (owner) VALUES (?)", (owner,)))
+            await database.write(partial(_touch, owner))
         assert (await versions(seat, 2))[-1] == 2
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)

@@ -122,13 +122,17 @@ async def test_all_seats_end_when_the_process_lets_everybody_go_also_those_that_
             assert await asyncio.wait_for(waiting, 1) == []
 
 
-async def test_a_seat_hears_when_its_owners_sessions_are_to_be_looked_at_and_of_nothing_else(hub: Hub) -> None:
+@pytest.mark.parametrize("back", [True, False], ids=["their feed is back", "one has changed"])
+async def test_a_seat_hears_when_its_session_is_to_be_looked_at_and_of_nothing_else(hub: Hub, back: bool) -> None:
     with hub.seat("guest:a", "s", here) as seat:
-        for touch in (lambda: hub.tell("guest:a", Topic.SESSIONS, value(1)), hub.recheck_sessions):
-            hub.tell("guest:a", Topic.RUNS, value(hub._rooms["guest:a"].values.get(Topic.RUNS, value(0)).version + 1))
-            looking = asyncio.create_task(seat.sessions_touched(60))
-            await asyncio.sleep(AT_ONCE)
-            assert not looking.done()
-            touch()
-            await asyncio.wait_for(looking, 1)
+        looking = asyncio.create_task(seat.sessions_touched(60))
+        hub.tell("guest:a", Topic.RUNS, value(1))
+        hub.tell("guest:b", Topic.SESSIONS, value(1))
+        await asyncio.sleep(AT_ONCE)
+        assert not looking.done()
+        if back:
+            hub.recheck_sessions()
+        else:
+            hub.tell("guest:a", Topic.SESSIONS, value(1))
+        await asyncio.wait_for(looking, 1)
         await asyncio.wait_for(seat.sessions_touched(AT_ONCE), 1)
