@@ -13,6 +13,7 @@ from tests.vault_service.conftest import FOREIGN_ROOT, Start
 from tests.vault_service.restoring import keys, restore, sealed, stage, told, undo
 from tests.vault_service.test_app import select
 from tests.vault_service.test_metrics import Since
+from tests.vault_service.test_once import NAMED
 from tests.vault_service.test_routes import KEYS, keep, plaintext, rows
 from tests.vault_service.test_store import DAMAGE, audit, back_up
 from vault_service.metrics import Reason
@@ -168,8 +169,8 @@ async def test_a_move_is_no_disclosure_and_counts_no_failure(asker: Asker, file:
 
 
 async def everything_of(asker: Asker, owner: str) -> None:
-    """A row in every table that has owners: live, kept, staged, read and in a backup."""
-    await keep(asker, "veo", "veo-before-0123456789", owner=owner)
+    """A row in every table that has owners: live, kept, staged, read, in a backup, and written under a name."""
+    await keep(asker, "veo", "veo-before-0123456789", owner=owner, headers=NAMED)
     assert (await plaintext(asker, "veo", owner)).status == 200
     assert (await back_up(asker, owner=owner)).status == 200
     for name in ("done", "waits"):
