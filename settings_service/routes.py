@@ -26,6 +26,7 @@ from settings_service.models import (
     SettingsPatch,
     Version,
 )
+from settings_service.patching import Patch
 from settings_service.presets import PRESETS, Presets
 from settings_service.store import Outdated, Store
 
@@ -61,7 +62,7 @@ async def patch_settings(request: web.Request) -> web.Response:
     query, patch = read_query(request, PatchQuery), await read_value(request)
     validated(KnownSettings, merge_patch({}, patch))  # a null removes a key and is no value of it
     note = UNNAMED_CHANGE if query.change_note is None else query.change_note
-    work = request.app[STORE].to_patch(caller(request).owner, patch, query.base, note, _outdated(request))
+    work = await request.app[STORE].to_patch(caller(request).owner, Patch(patch, query.base), note, _outdated(request))
     return await write_once(request, request.app[DATABASE], work, _saved)
 
 

@@ -14,9 +14,9 @@ from chassis.database import Database, Work
 from chassis.documents import LARGEST_INTEGER
 from chassis.problems import Problem
 from settings_service import versions
-from settings_service.conflicts import conflicts
 from settings_service.limits import check_room, check_size
-from settings_service.merging import diff, merge_patch
+from settings_service.merging import diff
+from settings_service.patching import Patch, attempt
 from settings_service.versions import Document, Draft, Profile
 
 T = TypeVar("T")
@@ -52,21 +52,18 @@ class Store:
 
         return work
 
-    def to_patch(
-        self, owner: str, patch: dict[str, Any], base: int | None, note: str, outdated: Outdated
-    ) -> Work[Profile]:
-        """Make current what the merge patch makes of the settings; with `base`, the version that it was made against,
-        only where nobody has changed since what it touches. The work raises Problem 409, 412, 413.
+    async def to_patch(self, owner: str, patch: Patch, note: str, outdated: Outdated) -> Work[Profile]:
+        """Make current what the patch makes of the settings. The work raises Problem 409, 412, 413.
+
+        It is worked out ahead, so that nobody waits for that to write; and once more where the settings are others by
+        then. What comes of it ahead is told by the work alone: there may be an answer from before.
         """
+        ahead = await self._database.read(lambda tx: attempt(tx, owner, patch))
 
         def work(tx: sqlite3.Connection) -> Profile:
             profile = _expected(tx, owner, outdated)
-            current = orjson.loads(profile.settings)
-            if base is not None and base != profile.version:
-                _refuse_conflicts(profile, base, versions.read_content(tx, owner, base), current, patch)
-            content = versions.document(merge_patch(current, patch))
-            check_size(content.size)
-            return self._save(tx, owner, profile, content, note)
+            made = ahead if ahead.version == profile.version else attempt(tx, owner, patch)
+            return self._save(tx, owner, profile, made.settings(), note)
 
         return work
 
@@ -134,35 +131,6 @@ def _expected(tx: sqlite3.Connection, owner: str, outdated: Outdated) -> Profile
             current=profile.shown(),
         )
     return profile
-
-
-def _refuse_conflicts(
-    profile: Profile, base: int, content: Document | None, current: dict[str, Any], patch: dict[str, Any]
-) -> None:
-    """Raises Problem 409 for a patch made against the version `base`, of which `content` is None where it is not kept.
-
-    A base greater than the current version is one that is not kept, and no mistake: the device has seen it, before the
-    operator put an older copy of the file back.
-    """
-    found = conflicts(orjson.loads(content.text) if content is not None else None, current, patch)
-    if not found:
-        return
-    why = (
-        ("conflict", f"Since version {base}, others have changed what this patch touches")
-        if content is not None
-        else (
-            "unknown_base",
-            f"What others have changed since version {base} is not known, for it is not in the history",
-        )
-    )
-    raise Problem(
-        409,
-        why[0],
-        f"{why[1]}: choose for each of `conflicts`, then send a patch with {profile.version} as its `base`.",
-        headers={"ETag": f'"{profile.version}"'},
-        current=profile.shown(),
-        conflicts=found,
-    )
 
 
 def _page(tx: sqlite3.Connection, owner: str, limit: int, before: int) -> tuple[list[sqlite3.Row], bool]:
