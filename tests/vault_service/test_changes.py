@@ -73,12 +73,15 @@ async def test_a_restore_that_only_removes_keys_is_told(asker: Asker) -> None:
     assert list(await keys(asker)) == ["runway"]
 
 
-async def test_an_adoption_is_told_to_the_user_and_to_the_guest(asker: Asker) -> None:
+async def test_an_adoption_is_told_to_the_user_and_leaves_nothing_to_tell_the_guest(asker: Asker) -> None:
     await keep(asker)
-    before = await version(asker)
+    assert await version(asker) == 1
     adopt = asker.post("/internal/adoptions/o1", scope=Scope.SYSTEM, owner=USER, guest=GUEST)
     assert await rises(asker, adopt, USER)
-    assert await version(asker) > before
+    assert await version(asker) == 0
+    assert not await rises(
+        asker, asker.post("/internal/adoptions/o2", scope=Scope.SYSTEM, owner=USER, guest=GUEST), USER
+    )
 
 
 async def test_wrapping_the_keys_anew_is_no_change(start: Start, file: Path) -> None:
