@@ -18,6 +18,7 @@ from chassis.problems import Problem
 from gateway.forwarding import SERVICES
 from gateway.hub import HUB, Seat, Topic
 from gateway.identity import IDENTITY, SESSION, Session, token_of
+from gateway.metrics import EVENT_STREAMS
 from gateway.services import Auth
 
 RETRY: Final = b"retry: 2000\n\n"  # milliseconds after which a browser comes again
@@ -44,7 +45,8 @@ async def tell_events(request: web.Request) -> web.StreamResponse:
             _bound_what_waits(request)
             response = web.StreamResponse(headers=HEADERS)
             response.force_close()  # it is the last of its connection, which is not to be waited for
-            return await streamed(request, response, _told(seat), stall_seconds=STALL_SECONDS)
+            with EVENT_STREAMS.track_inprogress():
+                return await streamed(request, response, _told(seat), stall_seconds=STALL_SECONDS)
         finally:
             guard.cancel()
             await asyncio.gather(guard, return_exceptions=True)

@@ -16,7 +16,7 @@ from chassis.changes import CHANGES, Changes, Listener
 from chassis.serving import LEAVING
 from gateway.forwarding import SERVICES
 from gateway.hub import HUB, Hub, Topic, Value
-from gateway.metrics import failure_of
+from gateway.metrics import FEEDS, failure_of
 
 log = structlog.get_logger()
 
@@ -60,6 +60,7 @@ class Feed:
         self._after: int | None = None
         self._told_as_lost = False
         self._begun = asyncio.Event()
+        self._up = FEEDS.labels(topic)
 
     async def follow(self) -> None:
         """For ever."""
@@ -71,6 +72,7 @@ class Feed:
                 error = broken
             pause = SOON_SECONDS if self._begun.is_set() else AGAIN_SECONDS
             self._begun.clear()
+            self._up.set(0)
             if error is not None:
                 self._note_loss(error)
             await asyncio.sleep(pause)
@@ -105,6 +107,7 @@ class Feed:
         if self._begun.is_set():
             return
         self._begun.set()
+        self._up.set(1)
         if self._told_as_lost:
             self._told_as_lost = False
             log.info("feed_back", topic=self._topic)

@@ -64,6 +64,10 @@ OPERATIONS_ENDED: Final = Counter(
     "Operations that this process brought to their end: done, aborted (nothing changed), failed (a service lost it).",
     ("kind", "stage"),
 )
+EVENT_STREAMS: Final = Gauge("animatize_event_streams", "Streams of live events that are open in this process.")
+FEEDS: Final = Gauge(
+    "animatize_feeds_up", "Whether what changes of a topic is heard of: 1, or 0 where its feed is lost.", ("topic",)
+)
 
 
 def _begin_at_zero() -> None:
