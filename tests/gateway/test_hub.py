@@ -68,7 +68,7 @@ async def test_whoever_comes_later_is_told_what_is_known_already(hub: Hub) -> No
         hub.tell("guest:a", Topic.RUNS, value(0))
         assert await heard(first) == [("runs", 0)]
         with hub.seat("guest:a", "s", here) as second:
-            assert await heard(second) == [("runs", 0)]
+            assert await asyncio.wait_for(second.news(60), 1) == [(Topic.RUNS, {"version": 0})], "at once"
 
 
 async def test_nothing_is_kept_of_an_owner_to_whom_nobody_listens_any_more(hub: Hub) -> None:
