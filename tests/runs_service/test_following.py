@@ -1,10 +1,11 @@
 """Following an owner's runs by tokens: what was written and deleted since, in order, with nothing missed."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -19,6 +20,8 @@ from tests.runs_service.samples import data_url, run
 from tests.runs_service.test_belongings import GUEST, USER, adopt, puts
 from tests.runs_service.test_listing import fill
 from tests.support import Asker
+
+MOST_PAGES: Final = 1000
 
 
 @dataclass
@@ -51,10 +54,12 @@ class Device:
     async def follow(self, asker: Asker) -> list[dict[str, Any]]:
         """Take pages until there is no more; those."""
         pages: list[dict[str, Any]] = []
-        while not pages or pages[-1]["has_more"]:
+        for _ in range(MOST_PAGES):
             if (page := await self.step(asker)) is not None:
                 pages.append(page)
-        return pages
+                if not page["has_more"]:
+                    return pages
+        raise AssertionError("there is no end to it")
 
     async def holds_what_is_live(self, asker: Asker) -> bool:
         live = {each["run_id"]: each for each in await all_runs(asker, owner=self.owner)}
@@ -367,3 +372,24 @@ async def write_much(asker: Asker, writer: int) -> None:
         await put(asker, run(number % 3, by=writer, time=number))
         if number % 3 == writer % 3:
             await asker.delete(f"/api/runs/R{number % 2:08x}")
+
+
+async def test_whoever_follows_several_processes_that_write_misses_nothing(asker: Asker, file: Path) -> None:
+    command = (sys.executable, "-m", "tests.runs_service.writing", str(file), GUEST)
+    assert (await asker.get("/api/runs")).status == 200
+    writers = [await asyncio.create_subprocess_exec(*command, str(number), "100", cwd=ROOT) for number in (1, 2, 3)]
+    devices = [Device(limit=limit, view="summary") for limit in (1, 7, 300)]
+    ending = asyncio.gather(*(writer.wait() for writer in writers))
+    pages = 0
+    while not ending.done():
+        for device in devices:
+            page = await device.step(asker)
+            assert page is not None
+            pages += bool(page["runs"] or page["deleted"])
+    assert await ending == [0, 0, 0]
+    assert pages > 20, "nobody followed while they wrote"
+    whole = Device(view="summary")
+    for device in (*devices, whole):
+        await device.follow(asker)
+    assert all(same(device.runs, whole.runs) for device in devices)
+    assert set(whole.runs) == {each["run_id"] for each in await all_runs(asker)}
