@@ -200,16 +200,17 @@ async def test_a_guest_who_was_adopted_begins_anew_and_leaves_no_tombstone(asker
 
 async def test_what_the_release_before_hands_over_is_told_too(asker: Asker, file: Path) -> None:
     """It gives no places: its statement names the owner alone."""
-    mine, theirs = Device(GUEST), Device(USER)
+    mine, theirs, away = Device(GUEST), Device(USER), Device(USER)
     await puts(asker, GUEST, run(1), run(2))
     await puts(asker, USER, run(3), run(4))
+    await away.follow(asker)
     await told(await asker.delete("/api/runs/R00000004", owner=USER))
     await puts(asker, GUEST, run(4))
     for device in (mine, theirs):
         await device.follow(asker)
     with opened(file) as tx:
         tx.execute("UPDATE runs SET owner = ? WHERE owner = ?", (USER, GUEST))
-    for device in (mine, theirs):
+    for device in (mine, theirs, away):
         await device.follow(asker)
         assert await device.holds_what_is_live(asker)
     assert (mine.begun_anew, theirs.begun_anew, len(theirs.runs)) == (1, 0, 4)
