@@ -9,6 +9,7 @@ from docker.models.containers import Container
 
 from tests.compose.console import Console, say
 from tests.compose.load import PEOPLE, load
+from tests.compose.scaling import room_for_two_gateways, scaling
 from tests.compose.test_failing import cut_off
 
 SCALE: Final = {"runs": 3, "settings": 3, "gateway": 2}
@@ -19,19 +20,10 @@ OWN_SHARE: Final = 0.2  # of an even share, which each replica has at least
 RECEIVED: Final = "/sys/class/net/eth0/statistics/rx_packets"
 
 
-def scaling(**numbers: int) -> list[str]:
-    return [part for name, number in numbers.items() for part in ("--scale", f"{name}={number}")]
-
-
 @pytest.fixture(scope="module")
 def scalable(composition: Console) -> Iterator[None]:
-    """A range of ports, so that a second gateway has one; one container each again in the end."""
-    port, next_port = composition.ports
-    composition.environment["ANIMATIZE_PORT"] = f"{port}-{next_port}"
-    composition.up()
-    yield
-    composition.environment["ANIMATIZE_PORT"] = str(port)
-    composition.up(*scaling(**dict.fromkeys(SCALE, 1)))
+    with room_for_two_gateways(composition, SCALE):
+        yield
 
 
 @pytest.fixture
