@@ -52,6 +52,9 @@ class Listener:
         self._arrived = asyncio.Event()
 
     def hear(self, change: Change) -> None:
+        known = self._waiting.get(change.owner)
+        if known is not None and known.version > change.version:
+            return  # it was read from the file before the other was heard of
         self._waiting.pop(change.owner, None)  # so that what is taken stays in the order of `seq`
         self._waiting[change.owner] = change
         self._arrived.set()
@@ -64,6 +67,10 @@ class Listener:
         self._arrived.clear()
         taken, self._waiting = self._waiting, {}
         return list(taken.values())
+
+    def wake(self) -> None:
+        """Have `take` return, with what there is."""
+        self._arrived.set()
 
 
 class Changes:
@@ -103,6 +110,11 @@ class Changes:
             for listener in self._listeners:
                 listener.hear(change)
         self._last = changes[-1] if changes else self._last
+
+    def wake(self) -> None:
+        """Wake all who listen: the process is leaving."""
+        for listener in self._listeners:
+            listener.wake()
 
     @contextmanager
     def listening(self) -> Iterator[Listener]:
@@ -149,12 +161,18 @@ async def watching(app: web.Application, database: Database) -> AsyncIterator[No
     """Watch the file of the app inside the block."""
     app[CHANGES] = changes = Changes(database)
     await changes.begin()
-    task = asyncio.create_task(changes.watch())
+    at_work = [asyncio.create_task(changes.watch()), asyncio.create_task(_wake_to_leave(changes, app[LEAVING]))]
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        for task in at_work:
+            task.cancel()
+        await asyncio.gather(*at_work, return_exceptions=True)
+
+
+async def _wake_to_leave(changes: Changes, leaving: asyncio.Event) -> None:
+    await leaving.wait()
+    changes.wake()
 
 
 def forget(tx: sqlite3.Connection, owner: str) -> None:

@@ -9,6 +9,7 @@ gateway made up for a request that it may have to send twice. Of the body an HMA
 the request and are kept nowhere: whoever has the file can try no guesses at a body.
 """
 
+import asyncio
 import hashlib
 import hmac
 import sqlite3
@@ -20,7 +21,7 @@ import orjson
 from aiohttp import web
 
 from chassis.database import Database, Work
-from chassis.peers import caller
+from chassis.peers import LEEWAY_SECONDS, LIFE_SECONDS, caller
 from chassis.problems import Problem
 
 T = TypeVar("T")
@@ -29,18 +30,25 @@ NAME_HEADER: Final = "Idempotency-Key"
 KEYS_HEADER: Final = "Animatize-Fingerprint-Keys"  # hexadecimal, comma-separated, the current one first
 OF_GATEWAY: Final = "gateway/"  # begins a name that no client can choose
 KEPT_SECONDS: Final = 24 * 3600
-KEPT_FOR_GATEWAY: Final = 600  # it tries for seconds
+KEPT_FOR_GATEWAY: Final = 2 * (LIFE_SECONDS + LEEWAY_SECONDS)  # a process that hung meanwhile does not believe it then
+MOST_KEPT, MOST_BYTES = 10_000, 16 << 20  # of one owner's: beyond it those go first that would go first in any case
+LONG_BODY: Final = 1 << 20
 PURGED_AT_ONCE: Final = 100
 HEADERS: Final = ("ETag", "Location")
 
 FIND = "SELECT * FROM requests WHERE owner = ? AND method = ? AND path = ? AND name = ?"
 KEEP = """
-    INSERT OR REPLACE INTO requests (owner, method, path, name, fingerprint, status, headers, body, kept_until)
+    INSERT INTO requests (owner, method, path, name, fingerprint, status, headers, body, kept_until)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 PURGE = f"""
     DELETE FROM requests WHERE request_id IN (
         SELECT request_id FROM requests WHERE kept_until < ? ORDER BY kept_until LIMIT {PURGED_AT_ONCE})"""  # noqa: S608
-HAND_OVER = "UPDATE OR REPLACE requests SET owner = ? WHERE owner = ?"
+DROP = "DELETE FROM requests WHERE owner = ? AND method = ? AND path = ? AND name = ?"
+KEPT_OF = "SELECT number, bytes FROM requests_kept WHERE owner = ?"
+DROP_FIRST = """
+    DELETE FROM requests WHERE request_id IN (
+        SELECT request_id FROM requests WHERE owner = ? ORDER BY kept_until, request_id LIMIT ?)"""
+HAND_OVER = "UPDATE OR IGNORE requests SET owner = ? WHERE owner = ?"  # what the user asked for itself stays
 
 
 class Answer(NamedTuple):
@@ -87,19 +95,20 @@ async def write_once(
     if (asked := await _asked(request)) is None:
         return answer(await database.write(work))
 
-    def once(tx: sqlite3.Connection) -> Answer:
+    def once(tx: sqlite3.Connection) -> web.Response:
         if (before := _answered(tx, asked)) is not None:
-            return before
-        made = Answer.of(answer(work(tx)))
-        _keep(tx, asked, made)
+            return before.response()
+        made = answer(work(tx))
+        _keep(tx, asked, Answer.of(made))
         return made
 
-    return (await database.write(once)).response()
+    return await database.write(once)
 
 
 def hand_over(tx: sqlite3.Connection, guest: str, user: str) -> None:
     """What the guest asked for is known again when the user asks for it."""
     tx.execute(HAND_OVER, (user, guest))
+    forget(tx, guest)
 
 
 def forget(tx: sqlite3.Connection, owner: str) -> None:
@@ -117,13 +126,19 @@ async def _asked(request: web.Request) -> Asked | None:
     if name is None or keys is None:
         return None
     body = await request.read()  # kept by aiohttp, where the handler has read it before
-    made = fingerprints(keys, request.rel_url.raw_query_string, body)
+    if len(body) < LONG_BODY:
+        made = fingerprints(keys, request.rel_url.raw_query_string, body)
+    else:
+        made = await asyncio.to_thread(fingerprints, keys, request.rel_url.raw_query_string, body)
     return Asked(caller(request).owner, request.method, request.rel_url.raw_path, name, made)
 
 
 def _answered(tx: sqlite3.Connection, asked: Asked) -> Answer | None:
-    row = tx.execute(FIND, (asked.owner, asked.method, asked.path, asked.name)).fetchone()
-    if row is None or row["kept_until"] < time.time():
+    row = tx.execute(FIND, asked[:4]).fetchone()
+    if row is None:
+        return None
+    if row["kept_until"] < time.time():
+        tx.execute(DROP, asked[:4])
         return None
     if not any(hmac.compare_digest(row["fingerprint"], each) for each in asked.fingerprints):
         raise reused(asked.name)
@@ -140,3 +155,13 @@ def _keep(tx: sqlite3.Connection, asked: Asked, made: Answer) -> None:
     tx.execute(PURGE, (now,))
     headers = orjson.dumps(made.headers).decode()
     tx.execute(KEEP, (*asked[:4], asked.fingerprints[0], made.status, headers, made.body, now + asked.seconds))
+    _bound(tx, asked.owner)
+
+
+def _bound(tx: sqlite3.Connection, owner: str) -> None:
+    """Keep an owner's within MOST_KEPT and MOST_BYTES: nobody may fill the disk by asking for one thing for ever."""
+    while True:
+        number, size = tx.execute(KEPT_OF, (owner,)).fetchone()
+        if (number <= MOST_KEPT and size <= MOST_BYTES) or number == 1:
+            return
+        tx.execute(DROP_FIRST, (owner, max(1, number // 100)))

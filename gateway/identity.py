@@ -28,6 +28,7 @@ class Audience(StrEnum):
     """What a public route asks of its caller."""
 
     SESSION = "session"  # a read without one makes a guest
+    SAME_SESSION = "same session"  # so does one without a cookie; one that has ended is refused, also to read
     WELCOME = "welcome"  # a session is used where there is one, and none is made or demanded
     ANYONE = "anyone"
 
@@ -60,8 +61,9 @@ class Identity:
         self._auth, self._clock = auth, clock
         self._known: TTLCache[str, tuple[float, Session]] = TTLCache(10_000, STALE_SECONDS, clock)
 
-    async def of(self, request: web.Request) -> Session:
-        """The caller's session. Raises Problem 401 for a write under an ended one, 503 where nobody can tell."""
+    async def of(self, request: web.Request, *, same: bool = False) -> Session:
+        """The caller's session. Raises Problem 401 for a write under an ended one, or where it has to be the `same` as
+        before; 503 where nobody can tell."""
         token = presented_token(request)
         read = request.method in SAFE_METHODS
         if token is not None:
@@ -70,7 +72,7 @@ class Identity:
                 if session.renewed:
                     request[RENEWED] = (token, session)
                 return session
-            if not read:
+            if same or not read:
                 raise session_ended()
         request.app[NEW_GUESTS].count(request)
         made = await self._auth.make_guest(user_agent(request))
@@ -158,8 +160,9 @@ async def identified(request: web.Request, handler: Handler) -> web.StreamRespon
     if resource is None or request.path in HEALTH_PATHS:
         return await handler(request)
     audience = request.app[ROUTES][request.method, resource.canonical].audience
-    if audience is Audience.SESSION:
-        request[SESSION] = await request.app[IDENTITY].of(request)
+    if audience in (Audience.SESSION, Audience.SAME_SESSION):
+        same = audience is Audience.SAME_SESSION
+        request[SESSION] = await request.app[IDENTITY].of(request, same=same)
     elif audience not in (Audience.ANYONE, Audience.WELCOME):
         raise Problem(403, "no_audience", "Nobody may call this address.")
     return await handler(request)

@@ -195,7 +195,7 @@ ROUTES = [
     Route("DELETE", RUN, to(_runs), SESSION_NEEDED),
     Route("PUT", FAVORITE, to(_runs), SESSION_NEEDED),
     Route("GET", RUN + "/source-image", to(_runs), SESSION_NEEDED),
-    Route("GET", "/api/events", tell_events, SESSION_NEEDED),
+    Route("GET", "/api/events", tell_events, Audience.SAME_SESSION),
     Route("GET", "/api/settings/backup", export_backup, SESSION_NEEDED, answer=BackupDocument),
     Route(
         "POST", "/api/settings/backup", export_sealed_backup, SESSION_NEEDED, body=BackupRequest, answer=BackupDocument

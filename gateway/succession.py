@@ -8,6 +8,7 @@ import sqlite3
 import time
 from typing import Final
 
+from chassis import changes
 from chassis.problems import Problem
 from gateway.operations import Kind, Operation, Stage
 
@@ -42,3 +43,4 @@ def forget(tx: sqlite3.Connection, owner: str, but: str | None) -> None:
     query = f"DELETE FROM operations WHERE (owner = ? OR target = ?) AND id IS NOT ? AND {ended}"  # noqa: S608
     tx.execute(query, (owner, owner, but))
     tx.execute("DELETE FROM backups WHERE owner = ?", (owner,))
+    changes.forget(tx, owner)

@@ -104,3 +104,24 @@ CREATE TABLE requests (
     UNIQUE (owner, method, path, name)
 ) STRICT;
 CREATE INDEX requests_by_end ON requests (kept_until);
+
+-- How much is kept of each owner's requests.
+CREATE TABLE requests_kept (
+    owner  TEXT PRIMARY KEY,
+    number INTEGER NOT NULL,
+    bytes  INTEGER NOT NULL
+) STRICT;
+CREATE TRIGGER request_kept AFTER INSERT ON requests BEGIN
+    INSERT INTO requests_kept (owner, number, bytes) VALUES (NEW.owner, 1, length(NEW.body))
+    ON CONFLICT (owner) DO UPDATE SET number = number + 1, bytes = requests_kept.bytes + excluded.bytes;
+END;
+CREATE TRIGGER request_dropped AFTER DELETE ON requests BEGIN
+    UPDATE requests_kept SET number = number - 1, bytes = bytes - length(OLD.body) WHERE owner = OLD.owner;
+    DELETE FROM requests_kept WHERE owner = OLD.owner AND number = 0;
+END;
+CREATE TRIGGER request_handed_over AFTER UPDATE OF owner ON requests BEGIN
+    UPDATE requests_kept SET number = number - 1, bytes = bytes - length(OLD.body) WHERE owner = OLD.owner;
+    DELETE FROM requests_kept WHERE owner = OLD.owner AND number = 0;
+    INSERT INTO requests_kept (owner, number, bytes) VALUES (NEW.owner, 1, length(NEW.body))
+    ON CONFLICT (owner) DO UPDATE SET number = number + 1, bytes = requests_kept.bytes + excluded.bytes;
+END;

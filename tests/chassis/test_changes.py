@@ -14,7 +14,16 @@ from aiohttp import ClientResponse, web
 from pytest_aiohttp import AiohttpClient
 
 from chassis import changes
-from chassis.changes import CHANGES, CURRENT_PATH, FEED_PATH, POLL_SECONDS, Change, Listener, watching
+from chassis.changes import (
+    CHANGES,
+    CURRENT_PATH,
+    FEED_PATH,
+    HEARTBEAT_SECONDS,
+    POLL_SECONDS,
+    Change,
+    Listener,
+    watching,
+)
 from chassis.database import Database, opened
 from chassis.peers import Scope, Signer
 from chassis.serving import DATABASE, LEAVING, service
@@ -96,6 +105,13 @@ async def test_a_change_after_the_last_owner_was_erased_is_told(
             await heard(listener, owner, 2 if owner == "guest:a" else 1)
 
 
+async def test_what_was_read_before_something_newer_was_heard_does_not_replace_it() -> None:
+    listener = Listener()
+    for change in (Change("guest:a", 6, 3), Change("guest:a", 5, 2), Change("guest:b", 1, 4)):
+        listener.hear(change)
+    assert [change.version for change in await listener.take(0)] == [6, 1]
+
+
 async def test_what_was_undone_with_its_write_is_not_told(
     both: tuple[Database, Database], app: web.Application
 ) -> None:
@@ -174,7 +190,7 @@ async def test_a_feed_ends_when_its_process_is_leaving(ask: Asker) -> None:
     feed = await ask.get(FEED_PATH, scope=Scope.SYSTEM, owner="system")
     await line_of(feed)
     app_of(ask)[LEAVING].set()
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(HEARTBEAT_SECONDS / 2):
         assert (await feed.read()).strip() == b""
 
 

@@ -131,6 +131,23 @@ async def test_names_are_kept_for_a_day_and_the_gateways_for_as_long_as_it_may_t
     assert [row["name"] for row in await counter.rows()] == ["mine"], "what is over is forgotten"
 
 
+async def test_what_is_kept_of_one_owner_is_bounded_and_its_latest_is_kept(
+    add: Write, counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.once.MOST_KEPT", 5)
+    for name in "abcdefgh":
+        await number(await add(name))
+        await number(await add(name, Owner="guest:b"))
+    assert [row["name"] for row in await counter.rows() if row["owner"] == "guest:a"] == list("defgh")
+    monkeypatch.setattr("chassis.once.MOST_BYTES", 1)
+    last = await number(await add("i"))
+    assert [row["name"] for row in await counter.rows() if row["owner"] == "guest:a"] == ["i"]
+    assert await number(await add("i")) == last
+    await counter.database.write(lambda tx: once.forget(tx, "guest:a"))
+    kept = await counter.database.read(lambda tx: tx.execute("SELECT * FROM requests_kept").fetchall())
+    assert [tuple(row)[:2] for row in kept] == [("guest:b", 5)]
+
+
 async def test_what_is_kept_tells_nothing_of_the_body(add: Write, counter: Counter) -> None:
     await number(await add(body=b"a secret of somebody's"))
     [row] = await counter.rows()

@@ -1,6 +1,7 @@
 """Devices of one owner stay in step: what one writes, through any gateway and process, the others hear of at once."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -230,6 +231,10 @@ async def test_a_stream_ends_with_its_session_when_another_device_ends_that(
             await browser.put("/api/settings", {"settings": {"still": "here"}})
             for events in staying:
                 await events.next("settings", 5, SOON)
+        await asyncio.sleep(SOON)
+        answer = await stranger.ask("GET", "/api/events")
+        assert (answer[0], "Set-Cookie" in answer[1]) == (401, False), "whoever comes again becomes nobody else unasked"
+        assert json.loads(answer[2])["code"] == "session_ended"
 
 
 async def _log_out(browser: Browser, _: Issuer) -> None:
