@@ -34,7 +34,9 @@ async def read_json(request: web.Request, model: type[Model]) -> Model:
 async def read_value(request: web.Request) -> Any:
     """The body as a plain JSON value, strictly parsed."""
     if request.content_type not in JSON_TYPES:
-        raise Problem(415, "not_json", "Send the body as JSON, with Content-Type: application/json.")
+        raise Problem(
+            415, "not_json", f"Send the body as JSON, with one of these Content-Types: {', '.join(JSON_TYPES)}."
+        )
     return documents.parse(await request.read())
 
 

@@ -33,7 +33,7 @@ KEPT_SECONDS: Final = 24 * 3600
 KEPT_FOR_GATEWAY: Final = 2 * (LIFE_SECONDS + LEEWAY_SECONDS)  # a process that hung meanwhile does not believe it then
 MOST_KEPT, MOST_BYTES = 10_000, 16 << 20  # of one owner's: beyond it those go first that would go first in any case
 LONG_BODY: Final = 1 << 20
-PURGED_AT_ONCE: Final = 100
+PURGED_EVERY, PURGED_AT_ONCE = 20, 100  # writes, and rows
 HEADERS: Final = ("ETag", "Location")
 
 FIND = "SELECT * FROM requests WHERE owner = ? AND method = ? AND path = ? AND name = ?"
@@ -42,12 +42,15 @@ KEEP = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 PURGE = f"""
     DELETE FROM requests WHERE request_id IN (
-        SELECT request_id FROM requests WHERE kept_until < ? ORDER BY kept_until LIMIT {PURGED_AT_ONCE})"""  # noqa: S608
+        SELECT request_id FROM requests WHERE owner = ? AND kept_until < ? LIMIT {PURGED_AT_ONCE})"""  # noqa: S608
+PURGE_ALL = f"""
+    DELETE FROM requests WHERE request_id IN (
+        SELECT request_id FROM requests WHERE kept_until < ? ORDER BY request_id LIMIT {PURGED_AT_ONCE})"""  # noqa: S608
 DROP = "DELETE FROM requests WHERE owner = ? AND method = ? AND path = ? AND name = ?"
 KEPT_OF = "SELECT number, bytes FROM requests_kept WHERE owner = ?"
 DROP_FIRST = """
     DELETE FROM requests WHERE request_id IN (
-        SELECT request_id FROM requests WHERE owner = ? ORDER BY kept_until, request_id LIMIT ?)"""
+        SELECT request_id FROM requests WHERE owner = ? ORDER BY kept_until LIMIT ?)"""
 HAND_OVER = "UPDATE OR IGNORE requests SET owner = ? WHERE owner = ?"  # what the user asked for itself stays
 
 
@@ -115,10 +118,15 @@ def forget(tx: sqlite3.Connection, owner: str) -> None:
     tx.execute("DELETE FROM requests WHERE owner = ?", (owner,))
 
 
+def forget_old(now: int, tx: sqlite3.Connection) -> bool:
+    """Forget a piece of what is kept of owners who do not write any more; whether there may be more."""
+    return tx.execute(PURGE_ALL, (now,)).rowcount == PURGED_AT_ONCE
+
+
 def fingerprints(keys: str, query: str, body: bytes) -> tuple[str, ...]:
     """Under each of `keys`. Raises ValueError for keys that are not hexadecimal."""
     text = len(query.encode()).to_bytes(4, "big") + query.encode() + body
-    return tuple(hmac.new(bytes.fromhex(key), text, hashlib.sha256).hexdigest() for key in keys.split(","))
+    return tuple(hmac.digest(bytes.fromhex(key), text, hashlib.sha256).hex() for key in keys.split(","))
 
 
 async def _asked(request: web.Request) -> Asked | None:
@@ -152,9 +160,10 @@ def reused(name: str) -> Problem:
 
 def _keep(tx: sqlite3.Connection, asked: Asked, made: Answer) -> None:
     now = int(time.time())
-    tx.execute(PURGE, (now,))
-    headers = orjson.dumps(made.headers).decode()
-    tx.execute(KEEP, (*asked[:4], asked.fingerprints[0], made.status, headers, made.body, now + asked.seconds))
+    values = (asked.fingerprints[0], made.status, orjson.dumps(made.headers).decode(), made.body, now + asked.seconds)
+    kept = tx.execute(KEEP, (*asked[:4], *values)).lastrowid or 0
+    if kept % PURGED_EVERY == 0:
+        tx.execute(PURGE, (asked.owner, now))
     _bound(tx, asked.owner)
 
 

@@ -77,6 +77,12 @@ def add_routes(app: web.Application, routes: Sequence[Route], audiences: type[St
         added = app.router.add_route(route.method, route.path, route.handler)
         known[route.method, added.resource.canonical if added.resource else route.path] = route
     app[ROUTES] = known
+    app.on_response_prepare.append(tell_request_id)
+
+
+async def tell_request_id(_: web.Request, response: web.StreamResponse) -> None:
+    """Every answer carries the id of its request, also one that is a stream."""
+    response.headers[logs.HEADER] = logs.current_request_id()
 
 
 def add_health(app: web.Application, ready: Callable[[web.Application], Awaitable[None]]) -> None:
@@ -100,15 +106,13 @@ def logged(*, every: bool) -> Middleware:
 
     @web.middleware
     async def log_request(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request_id = logs.enter_request(request)
+        logs.enter_request(request)
         tracing.enter(request)
         started, status = time.perf_counter(), 500
         metrics.REQUESTS_UNDER_WAY.inc()
         try:
             response = await handler(request)
             status = response.get(BROKEN_OFF, response.status)
-            if not response.prepared:
-                response.headers[logs.HEADER] = request_id
             return response
         except ConnectionResetError:
             status = CLIENT_GONE

@@ -47,7 +47,7 @@ def once_headers(request: web.Request, owner: str) -> dict[str, str]:
         requested_name(request) or f"{OF_GATEWAY}{time.time_ns():x}-{secrets.token_hex(8)}"
     )  # in order: beside others
     context = "\0".join((owner, request.method, request.rel_url.raw_path, name)).encode()
-    keys = (hmac.new(key, context, hashlib.sha256).hexdigest() for key in request.app[FINGERPRINT_KEYS])
+    keys = (hmac.digest(key, context, hashlib.sha256).hex() for key in request.app[FINGERPRINT_KEYS])
     return {NAME_HEADER: name, KEYS_HEADER: ",".join(keys)}
 
 

@@ -161,7 +161,7 @@ async def identified(request: web.Request, handler: Handler) -> web.StreamRespon
         return await handler(request)
     audience = request.app[ROUTES][request.method, resource.canonical].audience
     if audience in (Audience.SESSION, Audience.SAME_SESSION):
-        same = audience is Audience.SAME_SESSION
+        same = audience is Audience.SAME_SESSION or bool(request.query.get("since"))  # who follows has been here before
         request[SESSION] = await request.app[IDENTITY].of(request, same=same)
     elif audience not in (Audience.ANYONE, Audience.WELCOME):
         raise Problem(403, "no_audience", "Nobody may call this address.")
@@ -184,7 +184,9 @@ def usable_token(request: web.Request) -> str | None:
 
 
 def session_ended() -> Problem:
-    detail = "This session has ended. Nothing was changed; load the page again, then repeat the change."
+    detail = (
+        "This session has ended. Nothing was changed: sign in again, then repeat it. A new guest's profile is empty."
+    )
     return Problem(401, "session_ended", detail)
 
 

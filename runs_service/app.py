@@ -4,16 +4,18 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from chassis import once
 from chassis.changes import watching
 from chassis.database import opened
+from chassis.forgetting import forgetting
 from chassis.serving import DATABASE, service
+from runs_service import tombstones
 from runs_service.limits import Limits
 from runs_service.part import RunsPart
 from runs_service.routes import STORE, TOKENS, routes
 from runs_service.settings import Settings
 from runs_service.store import Store, file_key
 from runs_service.tokens import Tokens
-from runs_service.tombstones import forgetting
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -25,7 +27,7 @@ def create_app(settings: Settings) -> web.Application:
         async with (
             opened(settings.database, "runs_service") as database,
             watching(app, database),
-            forgetting(database),
+            forgetting(database, tombstones.forget_old, once.forget_old),
         ):
             app[DATABASE] = database
             app[STORE] = Store(database, limits)

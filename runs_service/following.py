@@ -64,7 +64,9 @@ def statement(view: View) -> str:
 
 
 def resync_required() -> Problem:
-    detail = "This token is of another file or owner, or too old to tell of every deletion. Begin with an empty since."
+    detail = (
+        "This token is of another server or profile, or too old to tell of every deletion: begin with an empty since."
+    )
     return Problem(410, "resync_required", detail)
 
 

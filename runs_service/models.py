@@ -61,7 +61,7 @@ class PageQuery(BaseModel):
     @model_validator(mode="after")
     def _whoever_follows_follows_all(self) -> Self:
         if self.since is not None and any((self.cursor, self.status, self.provider, self.q)):
-            raise ValueError("since goes with limit and view alone")
+            raise ValueError("leave out cursor, status, provider and q: since takes limit and view alone")
         return self
 
 
@@ -104,7 +104,7 @@ class FavoriteSet(BaseModel):
     updated: Literal[True] = True
 
 
-class Deleted(BaseModel):
+class RunDeleted(BaseModel):
     run_id: str
     deleted: Literal[True] = True
 

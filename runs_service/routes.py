@@ -46,7 +46,7 @@ def routes(part: RunsPart) -> list[Route]:
         Route("DELETE", "/api/runs", delete_all_runs, owner, answer=models.AllDeleted),
         Route("GET", one, get_run, owner, answer=run),
         Route("PUT", one, put_run, owner, body=run, answer=models.Written),
-        Route("DELETE", one, delete_run, owner, answer=models.Deleted),
+        Route("DELETE", one, delete_run, owner, answer=models.RunDeleted),
         Route("GET", one + "/source-image", get_source_image, owner),
         Route("PUT", favorite, put_favorite, owner, body=models.Favorite, answer=models.FavoriteSet),
         Route("GET", "/internal/backup", back_up, system),
@@ -102,7 +102,7 @@ async def put_run(request: web.Request) -> web.Response:
     """Make or replace one run."""
     run = await _read_run(request)
     if run.get("run_id") != request.match_info["run_id"]:
-        raise Problem(400, "run_id_mismatch", "The run_id of the body is not that of the address.")
+        raise Problem(400, "run_id_mismatch", "The body has to have the run_id of the address.")
     return await _written(request, run)
 
 
@@ -110,7 +110,7 @@ async def delete_run(request: web.Request) -> web.Response:
     """Delete one run."""
     run_id = request.match_info["run_id"]
     work = partial(store.delete, caller(request).owner, run_id, partial(_forbids, request))
-    answer = models.Deleted(run_id=run_id)
+    answer = models.RunDeleted(run_id=run_id)
     return await write_once(request, request.app[DATABASE], work, lambda _: json_response(answer))
 
 
@@ -153,6 +153,7 @@ async def describe_api(request: web.Request) -> web.Response:
 async def _read_run(request: web.Request) -> dict[str, Any]:
     run: dict[str, Any] = await read_value(request)
     validated(models.Run, run)
+    views.refuse_summary(run)
     return run
 
 

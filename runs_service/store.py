@@ -176,7 +176,8 @@ def _heed(forbids: Forbids, run_id: str, etag: str | None) -> None:
     if forbids(etag):
         state = "is not the one that the request expects" if etag else "does not exist"
         detail = f"The run {run_id!r} {state}. Nothing was changed."
-        raise Problem(412, "precondition_failed", detail, current={"run_id": run_id, "etag": etag})
+        headers = {"ETag": f'"{etag}"'} if etag else None
+        raise Problem(412, "precondition_failed", detail, headers=headers, current={"run_id": run_id, "etag": etag})
 
 
 def _etag(tx: sqlite3.Connection, owner: str, run_id: str) -> str | None:

@@ -3,25 +3,12 @@
 How far an owner's are forgotten is kept: who has followed the runs less far is told to begin anew.
 """
 
-import asyncio
 import sqlite3
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from functools import partial
 from typing import Final
-
-import structlog
-
-from chassis.database import Database
-
-log = structlog.get_logger()
 
 KEPT_DAYS: Final = 90
 MOST_ROWS: Final = 500
 ALL: Final = -1
-EVERY_SECONDS: Final = 3600.0
-PAUSE_SECONDS: Final = 0.01  # between two pieces, for the writes of other processes
 
 REMEMBER_HOW_FAR: Final = """
     UPDATE changes SET forgotten = max(forgotten, oldest.place)
@@ -40,27 +27,6 @@ FORGET_ALL: Final = "UPDATE changes SET forgotten = version WHERE owner = ?"
 REMOVE: Final = """
     DELETE FROM tombstones WHERE owner = :owner AND run_id IN (
         SELECT run_id FROM tombstones WHERE owner = :owner LIMIT :most)"""
-
-
-@asynccontextmanager
-async def forgetting(database: Database) -> AsyncIterator[None]:
-    """Forget now and then inside the block. Of several processes that do so, each takes what the others have left."""
-    task = asyncio.create_task(_forget_for_ever(database))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def _forget_for_ever(database: Database) -> None:
-    while True:
-        try:
-            more = await database.write(partial(forget_old, int(time.time())))
-        except sqlite3.Error as error:
-            log.warning("tombstones_not_forgotten", reason=str(error))
-            more = False
-        await asyncio.sleep(PAUSE_SECONDS if more else EVERY_SECONDS)
 
 
 def forget_old(now: int, tx: sqlite3.Connection) -> bool:

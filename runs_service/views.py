@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import orjson
 
+from chassis.problems import Problem
 from runs_service import images
 from runs_service.records import IMAGE_FIELD
 
@@ -39,3 +40,11 @@ def path(run_id: str) -> str:
 
 def _without_heavy(value: Mapping[str, Any]) -> dict[str, Any]:
     return {key: each for key, each in value.items() if key not in HEAVY_FIELDS}
+
+
+def refuse_summary(run: Mapping[str, Any]) -> None:
+    """Raises Problem 400 for a summary that somebody sends back: in its place the run would lose what it leaves out."""
+    link = f"{path(run.get('run_id') or '')}/source-image"
+    if run.get("source_image_url") == link and IMAGE_FIELD not in run:
+        detail = "This is a summary, without its image and prompt: change the run as GET of its own address gives it."
+        raise Problem(400, "summary", detail)

@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from chassis import changes, owners, staging
+from chassis import changes, once, owners, staging
 from chassis.changes import watching
 from chassis.database import opened
+from chassis.forgetting import forgetting
 from chassis.serving import DATABASE, service
 from settings_service.belongings import SettingsBelongings
 from settings_service.limits import LARGEST_BODY
@@ -20,7 +21,11 @@ def create_app(settings: Settings) -> web.Application:
     """The application over the file of `settings`, opened at its start and closed at its end."""
 
     async def storage(app: web.Application) -> AsyncIterator[None]:
-        async with opened(settings.database, "settings_service") as database, watching(app, database):
+        async with (
+            opened(settings.database, "settings_service") as database,
+            watching(app, database),
+            forgetting(database, once.forget_old),
+        ):
             app[DATABASE] = database
             app[STORE] = Store(database, settings.owner_quota_bytes)
             yield

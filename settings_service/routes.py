@@ -2,7 +2,7 @@
 
 import re
 from contextlib import aclosing
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -46,6 +46,10 @@ async def show_settings(request: web.Request) -> web.Response:
 
 async def save_settings(request: web.Request) -> web.Response:
     """Replace the settings; unknown keys are kept, none is added"""
+    if request.query:
+        raise Problem(
+            400, "invalid_query", "PUT takes no query: the note goes into the body, and base belongs to PATCH."
+        )
     value = await read_value(request)
     note = validated(SaveSettings, value).change_note
     work = request.app[STORE].to_save(
@@ -60,6 +64,7 @@ async def save_settings(request: web.Request) -> web.Response:
 async def patch_settings(request: web.Request) -> web.Response:
     """Change some of the settings by a merge patch (RFC 7396); lose nothing that others have changed since `base`"""
     query, patch = read_query(request, PatchQuery), await read_value(request)
+    _refuse_wrapped(patch)
     validated(KnownSettings, merge_patch({}, patch))  # a null removes a key and is no value of it
     note = UNNAMED_CHANGE if query.change_note is None else query.change_note
     work = await request.app[STORE].to_patch(caller(request).owner, Patch(patch, query.base), note, _outdated(request))
@@ -103,6 +108,19 @@ async def stream_backup(request: web.Request) -> web.StreamResponse:
 async def describe(_: web.Request) -> web.Response:
     """What this service adds to the OpenAPI document"""
     return json_response(openapi.describe(ROUTES))
+
+
+def _refuse_wrapped(patch: Any) -> None:
+    """Raises Problem 400 for a patch in the shape that PUT takes: it would change nothing that anybody looks at."""
+    if (
+        isinstance(patch, dict)
+        and isinstance(patch.get("settings"), dict)
+        and patch.keys() <= SaveSettings.model_fields.keys()
+    ):
+        detail = (
+            "PATCH takes the settings themselves, without `settings` around them; a change_note goes into the query."
+        )
+        raise Problem(400, "wrapped", detail)
 
 
 def _saved(profile: versions.Profile) -> web.Response:

@@ -5,9 +5,10 @@ from functools import partial
 
 from aiohttp import web
 
-from chassis import changes, owners, staging
+from chassis import changes, once, owners, staging
 from chassis.changes import watching
 from chassis.database import opened
+from chassis.forgetting import forgetting
 from chassis.metrics import ON_SCRAPE, Refresh
 from chassis.secrets import root_secret
 from chassis.serving import DATABASE, service
@@ -25,7 +26,11 @@ def create_app(settings: Settings) -> web.Application:
 
     async def vault(app: web.Application) -> AsyncIterator[None]:
         root = root_secret(settings.secret_key, settings.database.parent)
-        async with opened(settings.database, "vault_service") as database, watching(app, database):
+        async with (
+            opened(settings.database, "vault_service") as database,
+            watching(app, database),
+            forgetting(database, once.forget_old),
+        ):
             app[STORE] = await unlock(database, root, settings.secret_key_previous)
             app[DATABASE] = database
             refreshed: list[Refresh] = [partial(tell_keys, database, app[STORE].ring)]

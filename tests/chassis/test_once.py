@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,7 @@ async def test_a_request_is_known_again_under_the_key_of_before(add: Write) -> N
 async def test_names_are_kept_for_a_day_and_the_gateways_for_as_long_as_it_may_try(
     add: Write, counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("chassis.once.PURGED_EVERY", 1)
     clock = 1_000_000.0
     monkeypatch.setattr("chassis.once.time.time", lambda: clock)
     of_gateway = f"{OF_GATEWAY}0001"
@@ -129,6 +131,14 @@ async def test_names_are_kept_for_a_day_and_the_gateways_for_as_long_as_it_may_t
     clock += 1
     assert await number(await add("mine")) == 4
     assert [row["name"] for row in await counter.rows()] == ["mine"], "what is over is forgotten"
+
+
+async def test_what_is_kept_of_owners_who_do_not_come_back_is_forgotten_too(add: Write, counter: Counter) -> None:
+    await number(await add())
+    [row] = await counter.rows()
+    for now, left in ((row["kept_until"], 1), (row["kept_until"] + 1, 0)):
+        assert not await counter.database.write(partial(once.forget_old, now))
+        assert len(await counter.rows()) == left
 
 
 async def test_what_is_kept_of_one_owner_is_bounded_and_its_latest_is_kept(

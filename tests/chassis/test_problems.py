@@ -13,7 +13,7 @@ from chassis.documents import Malformed, parse
 from chassis.logs import HEADER
 from chassis.messages import read_json, read_query
 from chassis.problems import Problem, field_errors, from_exception, invalid, unavailable
-from chassis.serving import logged, problems_answered
+from chassis.serving import logged, problems_answered, tell_request_id
 
 
 class Grain(BaseModel):
@@ -122,6 +122,7 @@ async def client(aiohttp_client: Any) -> TestClient[Any, Any]:
         raise LookupError("inside")
 
     app = web.Application(middlewares=[logged(every=True), problems_answered], client_max_size=1000)
+    app.on_response_prepare.append(tell_request_id)
     app.router.add_put("/grain", grain)
     app.router.add_get("/page", page)
     app.router.add_get("/broken", break_down)

@@ -135,7 +135,7 @@ async def test_a_file_that_cannot_be_written_is_tried_again(
     age(file, 91)
     with opened(file) as tx:
         tx.execute("CREATE TRIGGER broken BEFORE DELETE ON tombstones BEGIN SELECT raise(ABORT, 'broken'); END")
-    monkeypatch.setattr(tombstones, "EVERY_SECONDS", 0.02)
+    monkeypatch.setattr("chassis.forgetting.EVERY_SECONDS", 0.02)
     await start()
     await asyncio.sleep(0.2)
     assert counted(file, "tombstones") == 2
