@@ -6,12 +6,22 @@ from typing import Any
 
 from aiohttp import web
 
+from chassis.once import NAME_HEADER
 from chassis.openapi import describe, plain_path
 from chassis.peers import Caller, Scope
 from chassis.serving import ROUTES
+from gateway.idempotency import USABLE
 from gateway.services import Services
 
 WHO = Caller("system", Scope.SYSTEM)
+NAMED_WRITES = ("/api/settings", "/api/runs")
+IDEMPOTENCY_KEY = {
+    "name": NAME_HEADER,
+    "in": "header",
+    "required": False,
+    "description": "your own id for this write: whoever sends it again is given the first answer",
+    "schema": {"type": "string", "pattern": f"^{USABLE.pattern}$"},
+}
 JSON, MERGE_PATCH, EVENTS = "application/json", "application/merge-patch+json", "text/event-stream"
 
 
@@ -29,6 +39,7 @@ async def whole_document(app: web.Application, services: Services) -> dict[str, 
             known = {method: each for method, each in operations.items() if (method, path) in public}
             paths.setdefault(path, {}).update(known)
     _name_other_types(paths)
+    _name_keys(paths)
     return {
         "openapi": "3.1.0",
         "info": {"title": "ANIMAtiZE Director Console", "version": "0.1.0"},
@@ -44,6 +55,16 @@ def _name_other_types(paths: dict[str, Any]) -> None:
             body["content"][MERGE_PATCH] = body["content"][JSON]
     schema = {"type": "string", "description": "events named by topic; their data is JSON: a version, or a token"}
     paths["/api/events"]["get"]["responses"]["2XX"]["content"] = {EVENTS: {"schema": schema}}
+
+
+def _name_keys(paths: dict[str, Any]) -> None:
+    """Every write but those about who somebody is can be asked for again under a name."""
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            named = any(each["name"] == NAME_HEADER for each in operation["parameters"])
+            takes_one = path.startswith(NAMED_WRITES) and method != "get" and path != "/api/settings/backup"
+            if takes_one and not named:
+                operation["parameters"].append(IDEMPOTENCY_KEY)
 
 
 def as_page(document: dict[str, Any]) -> str:

@@ -4,14 +4,21 @@ from typing import Any, cast
 
 from aiohttp import web
 
-from chassis.openapi import describe
+from auth_service import routes as auth_routes
+from chassis.openapi import describe, plain_path
 from chassis.serving import ROUTES as APPS_ROUTES
 from chassis.serving import Route, add_routes
+from gateway import routes as gateway_routes
 from gateway.documentation import whole_document
 from gateway.identity import Audience
 from gateway.models import BackupRequest
 from gateway.routes import ROUTES
 from gateway.services import Services
+from runs_service import routes as runs_routes
+from runs_service.limits import Limits
+from runs_service.part import RunsPart
+from settings_service import routes as settings_routes
+from vault_service import routes as vault_routes
 
 
 class FakeServices:
@@ -39,3 +46,30 @@ async def test_a_patch_takes_a_merge_patch_and_events_are_a_stream() -> None:
     events = paths["/api/events"]["get"]
     assert set(events["responses"]["2XX"]["content"]) == {"text/event-stream"}
     assert "requestBody" not in events
+
+
+async def test_every_write_that_can_be_asked_for_again_says_so() -> None:
+    app = web.Application()
+    add_routes(app, ROUTES, Audience)
+    paths = (await whole_document(app, cast("Services", FakeServices())))["paths"]
+    named = {
+        (method, path)
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+        if sum(each["name"] == "Idempotency-Key" for each in operation["parameters"]) == 1
+    }
+    writes = {(route.method.lower(), plain_path(route.path)) for route in ROUTES if route.method != "GET"}
+    assert {path for _, path in writes - named} == {
+        "/api/auth/google", "/api/auth/logout", "/api/auth/sessions", "/api/auth/sessions/{id}", "/api/account",
+        "/api/settings/backup",
+    }  # fmt: skip
+    assert named <= writes
+
+
+def test_no_two_processes_call_two_things_by_one_name() -> None:
+    tables = (gateway_routes.ROUTES, auth_routes.table(), settings_routes.ROUTES, vault_routes.routes())
+    runs = runs_routes.routes(RunsPart(Limits(run=1, owner=1)))
+    named: dict[str, Any] = {}
+    for table in (*tables, runs):
+        for name, schema in describe(table)["components"]["schemas"].items():
+            assert named.setdefault(name, schema) == schema, name

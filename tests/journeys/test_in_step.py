@@ -235,6 +235,8 @@ async def test_a_stream_ends_with_its_session_when_another_device_ends_that(
         answer = await stranger.ask("GET", "/api/events")
         assert (answer[0], "Set-Cookie" in answer[1]) == (401, False), "whoever comes again becomes nobody else unasked"
         assert json.loads(answer[2])["code"] == "session_ended"
+        status, headers, _ = await stranger.ask("GET", "/api/runs?since=whatever")
+        assert (status, "Set-Cookie" in headers) == (401, False), "lest a mirror be taken for somebody else's"
 
 
 async def _log_out(browser: Browser, _: Issuer) -> None:

@@ -46,6 +46,24 @@ async def test_any_id_that_fits_in_a_path_works_in_every_path(asker: Asker, run_
     assert await told(await asker.delete(encoded(path))) == {"run_id": run_id, "deleted": True}
 
 
+@pytest.mark.parametrize("run_id", ODD_IDS)
+async def test_a_summary_that_is_sent_back_is_refused_lest_its_image_be_lost(asker: Asker, run_id: str) -> None:
+    given = run(run_id=run_id, source_image_data_url=data_url())
+    path = encoded(f"/api/runs/{quote(run_id, safe='')}")
+    assert (await asker.put(path, json=given)).status == 201
+    [summary] = (await told(await asker.get("/api/runs?view=summary")))["runs"]
+    for answer in (await asker.put(path, json=summary), await asker.post("/api/runs", json=summary)):
+        assert (await told(answer, 400))["code"] == "summary"
+    assert same(await told(await asker.get(path)), given)
+    assert (await asker.put(path, json=summary | {"source_image_data_url": None})).status == 200, "if that is wanted"
+
+
+async def test_a_write_that_comes_too_late_is_told_which_etag_counts(asker: Asker) -> None:
+    kept = await put(asker, run())
+    late = await asker.put(f"/api/runs/{run()['run_id']}", json=run(), headers={"If-Match": '"another"'})
+    assert (late.status, late.headers["ETag"]) == (412, kept.headers["ETag"])
+
+
 def encoded(path: str) -> Any:
     """A path that the test's client must not encode once more."""
     return URL(path, encoded=True)

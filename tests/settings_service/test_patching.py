@@ -273,3 +273,17 @@ def merge_edits(first: Any, then: Any) -> Any:
     if not isinstance(then, dict) or not isinstance(first, dict):
         return then
     return {**first, **{name: merge_edits(first.get(name), value) for name, value in then.items()}}
+
+
+@pytest.mark.parametrize("patch", [{"settings": {"theme": {}}}, {"settings": {}, "change_note": "evening"}])
+async def test_a_patch_in_the_shape_of_a_put_is_refused_since_it_would_change_nothing(
+    asker: Asker, patch: dict[str, Any]
+) -> None:
+    assert (await told(await asker("PATCH", "/api/settings", json=patch), 400))["code"] == "wrapped"
+    assert (await told(await asker.get("/api/settings")))["version"] == 1
+    await told(await asker("PATCH", "/api/settings", json=patch | {"more": 1}))
+
+
+async def test_what_only_a_patch_takes_is_refused_by_a_put(asker: Asker) -> None:
+    refused = await told(await asker.put("/api/settings?base=1", json={"settings": {}}), 400)
+    assert refused["code"] == "invalid_query"
