@@ -18,6 +18,7 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel, Field
 
+from chassis.background import at_work
 from chassis.database import Database
 from chassis.messages import json_response, read_query, streamed
 from chassis.peers import Scope, caller
@@ -161,13 +162,8 @@ async def watching(app: web.Application, database: Database) -> AsyncIterator[No
     """Watch the file of the app inside the block."""
     app[CHANGES] = changes = Changes(database)
     await changes.begin()
-    at_work = [asyncio.create_task(changes.watch()), asyncio.create_task(_wake_to_leave(changes, app[LEAVING]))]
-    try:
+    async with at_work(changes.watch(), _wake_to_leave(changes, app[LEAVING])):
         yield
-    finally:
-        for task in at_work:
-            task.cancel()
-        await asyncio.gather(*at_work, return_exceptions=True)
 
 
 async def _wake_to_leave(changes: Changes, leaving: asyncio.Event) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from chassis.background import at_work
 from chassis.database import Database
 
 log = structlog.get_logger()
@@ -25,13 +26,8 @@ ForgetOld = Callable[
 @asynccontextmanager
 async def forgetting(database: Database, *forget: ForgetOld) -> AsyncIterator[None]:
     """Forget now and then inside the block. Of several processes that do so, each takes what the others have left."""
-    at_work = [asyncio.create_task(_forget_for_ever(database, each)) for each in forget]
-    try:
+    async with at_work(*(_forget_for_ever(database, each) for each in forget)):
         yield
-    finally:
-        for task in at_work:
-            task.cancel()
-        await asyncio.gather(*at_work, return_exceptions=True)
 
 
 async def _forget_for_ever(database: Database, forget: ForgetOld) -> None:

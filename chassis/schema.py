@@ -1,6 +1,7 @@
 """Opens one SQLite file and brings it to the schema of this release: numbered scripts, forward only."""
 
 import fcntl
+import re
 import sqlite3
 import time
 import zlib
@@ -11,6 +12,9 @@ from pathlib import Path
 
 BUSY_SECONDS = 4.0  # a write may wait for another that waits: twice this is less than a gateway waits for an answer
 LOOK_MILLISECONDS = 10  # SQLite looks after 1, 2 and 5 of them; then it is asked again
+
+
+SHARED = re.compile(r"^-- with chassis/(migrations/\w+\.sql)$", re.MULTILINE)
 
 
 class Unusable(Exception):
@@ -47,10 +51,15 @@ def take_turn(tx: sqlite3.Connection, begin: Callable[[], object]) -> None:
 def steps_of(package: str) -> list[tuple[int, str]]:
     """The migrations of a package in order, as (number, script). Raises Unusable unless numbered 1, 2, 3, …"""
     found = sorted(Path(str(files(package))).glob("migrations/*.sql"))
-    steps = [(int(file.name.split("_")[0]), file.read_text(encoding="utf-8")) for file in found]
+    steps = [(int(file.name.split("_")[0]), SHARED.sub(_shared, file.read_text(encoding="utf-8"))) for file in found]
     if [number for number, _ in steps] != list(range(1, len(steps) + 1)):
         raise Unusable(f"the migrations of {package} are not numbered 1, 2, 3, …")
     return steps
+
+
+def _shared(line: re.Match[str]) -> str:
+    """What several services have alike stands once, and is no more changed afterwards than what names it."""
+    return (Path(__file__).parent / line[1]).read_text(encoding="utf-8")
 
 
 def bring_up(path: Path, package: str) -> None:

@@ -1,12 +1,12 @@
 """Puts the gateway together."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 
 from aiohttp import web
 
 from chassis import serving
+from chassis.background import at_work
 from chassis.changes import watching
 from chassis.database import opened
 from chassis.metrics import ON_SCRAPE, Refresh
@@ -79,14 +79,9 @@ def _journal(settings: Settings) -> Lifespan:
             app[JOURNAL] = Journal(database, settings.lease_seconds)
             refreshed: list[Refresh] = [partial(tell_unfinished, app[JOURNAL].unfinished)]
             app[ON_SCRAPE] = refreshed
-            at_work = [
-                asyncio.create_task(recover(app[SERVICES], app[JOURNAL])),
-                asyncio.create_task(sweep_for_ever(app[SERVICES], app[JOURNAL], settings.sweep_seconds)),
-            ]
-            yield
-            for task in at_work:
-                task.cancel()
-            await asyncio.gather(*at_work, return_exceptions=True)
+            sweeping = sweep_for_ever(app[SERVICES], app[JOURNAL], settings.sweep_seconds)
+            async with at_work(recover(app[SERVICES], app[JOURNAL]), sweeping):
+                yield
 
     return context
 

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 import structlog
 from aiohttp import web
 
+from chassis.background import at_work
 from chassis.changes import CHANGES, Changes, Listener
 from chassis.serving import LEAVING
 from gateway.forwarding import SERVICES
@@ -132,12 +133,9 @@ async def listening(app: web.Application) -> AsyncIterator[None]:
         Topic.RESTORE: OwnFile(app[CHANGES]),
     }
     feeds = [Feed(topic, source, hub) for topic, source in sources.items()]
-    at_work = [asyncio.create_task(work()) for feed in feeds for work in (feed.follow, feed.ask)]
-    at_work.append(asyncio.create_task(_close(hub, app[LEAVING])))
-    yield
-    for task in at_work:
-        task.cancel()
-    await asyncio.gather(*at_work, return_exceptions=True)
+    works = [work() for feed in feeds for work in (feed.follow, feed.ask)]
+    async with at_work(*works, _close(hub, app[LEAVING])):
+        yield
 
 
 async def _close(hub: Hub, leaving: asyncio.Event) -> None:

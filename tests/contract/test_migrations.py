@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chassis.database import opened
-from chassis.schema import Unusable
+from chassis.schema import Unusable, steps_of
 from tests.contract.conftest import ROOT, SERVICES
 
 PROCESSES = ("gateway", *(f"{name}_service" for name in SERVICES))
@@ -24,7 +24,7 @@ def package(request: pytest.FixtureRequest) -> str:
 
 
 def scripts(package: str) -> list[str]:
-    return [file.read_text(encoding="utf-8") for file in sorted((ROOT / package / "migrations").glob("*.sql"))]
+    return [script for _, script in steps_of(package)]
 
 
 def schema(path: Path) -> tuple[int, Schema]:

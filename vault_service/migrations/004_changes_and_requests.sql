@@ -1,25 +1,4 @@
--- For whom something has changed, told to the owner's other devices. `version` rises with each write of the owner's;
--- `seq` orders the owners by their last write. Whoever is the last to write stays at that place.
-CREATE TABLE changes (
-    owner   TEXT PRIMARY KEY,
-    version INTEGER NOT NULL,
-    seq     INTEGER NOT NULL UNIQUE
-) STRICT;
-
-CREATE TABLE change_clock (                -- never goes back, also where the last of `changes` is erased
-    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
-    seq      INTEGER NOT NULL
-) STRICT;
-INSERT INTO change_clock (only_row, seq) VALUES (1, 0);
-
--- What the triggers insert into: `version` NULL is one more than before.
-CREATE VIEW touched AS SELECT owner, version FROM changes;
-CREATE TRIGGER owner_touched INSTEAD OF INSERT ON touched BEGIN
-    INSERT INTO changes (owner, version, seq) VALUES (NEW.owner, 0, -1) ON CONFLICT DO NOTHING;
-    UPDATE change_clock SET seq = seq + 1 WHERE seq > (SELECT seq FROM changes WHERE owner = NEW.owner);
-    UPDATE changes SET version = coalesce(NEW.version, version + 1), seq = (SELECT seq FROM change_clock)
-    WHERE owner = NEW.owner;
-END;
+-- with chassis/migrations/changes.sql
 
 -- Not where a key is only wrapped anew: it is the same key then.
 CREATE TRIGGER key_touched_by_adding AFTER INSERT ON api_keys BEGIN
@@ -34,39 +13,4 @@ CREATE TRIGGER key_touched_by_removing AFTER DELETE ON api_keys BEGIN
 END;
 INSERT INTO touched (owner) SELECT DISTINCT owner FROM api_keys;
 
--- Writes that were asked for under a name, with their answers, so that each is done once.
-CREATE TABLE requests (
-    request_id  INTEGER PRIMARY KEY,
-    owner       TEXT NOT NULL,
-    method      TEXT NOT NULL,
-    path        TEXT NOT NULL,             -- percent-encoded, without its query
-    name        TEXT NOT NULL,             -- the client's Idempotency-Key | gateway/<random>
-    fingerprint TEXT NOT NULL,             -- HMAC-SHA-256 of query and body, under a key that is not kept here
-    status      INTEGER NOT NULL,
-    headers     TEXT NOT NULL,             -- JSON object
-    body        BLOB NOT NULL,
-    kept_until  INTEGER NOT NULL,          -- seconds since 1970 UTC
-    UNIQUE (owner, method, path, name)
-) STRICT;
-CREATE INDEX requests_by_end ON requests (owner, kept_until);
-
--- How much is kept of each owner's requests.
-CREATE TABLE requests_kept (
-    owner  TEXT PRIMARY KEY,
-    number INTEGER NOT NULL,
-    bytes  INTEGER NOT NULL
-) STRICT;
-CREATE TRIGGER request_kept AFTER INSERT ON requests BEGIN
-    INSERT INTO requests_kept (owner, number, bytes) VALUES (NEW.owner, 1, length(NEW.body))
-    ON CONFLICT (owner) DO UPDATE SET number = number + 1, bytes = requests_kept.bytes + excluded.bytes;
-END;
-CREATE TRIGGER request_dropped AFTER DELETE ON requests BEGIN
-    UPDATE requests_kept SET number = number - 1, bytes = bytes - length(OLD.body) WHERE owner = OLD.owner;
-    DELETE FROM requests_kept WHERE owner = OLD.owner AND number = 0;
-END;
-CREATE TRIGGER request_handed_over AFTER UPDATE OF owner ON requests BEGIN
-    UPDATE requests_kept SET number = number - 1, bytes = bytes - length(OLD.body) WHERE owner = OLD.owner;
-    DELETE FROM requests_kept WHERE owner = OLD.owner AND number = 0;
-    INSERT INTO requests_kept (owner, number, bytes) VALUES (NEW.owner, 1, length(NEW.body))
-    ON CONFLICT (owner) DO UPDATE SET number = number + 1, bytes = requests_kept.bytes + excluded.bytes;
-END;
+-- with chassis/migrations/requests.sql
