@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from chassis.peers import Scope
+from chassis.schema import steps_of
 from tests.support import Asker
 from tests.vault_service.conftest import FOREIGN_ROOT, ROOT, Start
 from tests.vault_service.restoring import PASSPHRASE, keys, restore, sealed, stage, step, table, told, undo
@@ -308,10 +309,9 @@ async def test_a_rekey_is_no_write(asker: Asker, file: Path) -> None:
 
 
 def test_every_table_of_sealed_keys_names_their_columns_alike(tmp_path: Path) -> None:
-    scripts = sorted((Path(__file__).parents[2] / "vault_service" / "migrations").glob("*.sql"))
     with closing(sqlite3.connect(tmp_path / "new.db")) as file:
-        for script in scripts:
-            file.executescript(script.read_text(encoding="utf-8"))
+        for _, script in steps_of("vault_service"):
+            file.executescript(script)
         found = "SELECT m.name FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type = 'table' AND c.name = ?"
         named = [{row[0] for row in file.execute(found, (each,))} for each in ("ciphertext", "wrapped_key", "key_id")]
     assert named == [{"api_keys", "staged_keys", "undo_keys"}] * 3
