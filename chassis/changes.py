@@ -7,8 +7,8 @@ told is state, not a log: who listens slowly hears of the latest version alone.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -29,12 +29,15 @@ log = structlog.get_logger()
 POLL_SECONDS: Final = 0.2
 PAUSE_SECONDS: Final = 0.02  # after each look that found something: under load many commits are told together
 HEARTBEAT_SECONDS: Final = 2.0
+HEARTBEAT: Final = b"\n"  # an empty line
 STALL_SECONDS: Final = 10.0  # who takes nothing for so long is dropped, and comes again
 FEED_PATH, CURRENT_PATH = "/internal/changes", "/internal/changes/current"
 
 SINCE = "SELECT owner, version, seq FROM changes WHERE seq >= ? ORDER BY seq"
 LAST = "SELECT owner, version, seq FROM changes ORDER BY seq DESC LIMIT 1"
 OF_OWNER = "SELECT version FROM changes WHERE owner = ?"
+
+Line = dict[str, Any]
 
 
 class Change(NamedTuple):
@@ -81,6 +84,7 @@ class Changes:
         self._database = database
         self._listeners: set[Listener] = set()
         self._last = Change("", 0, 0)
+        self._ended = False
 
     async def begin(self) -> None:
         """Take up the place from which on changes are told."""
@@ -112,8 +116,22 @@ class Changes:
                 listener.hear(change)
         self._last = changes[-1] if changes else self._last
 
-    def wake(self) -> None:
-        """Wake all who listen: the process is leaving."""
+    async def feed(
+        self, after: int | None, value: Callable[[str, int], dict[str, Any]], seconds: float
+    ) -> AsyncGenerator[list[Line], None]:
+        """Where it begins, `{seq}`, then each change, `{owner, version, seq, value}`: those after the place `after`
+        that there were already, and from then on all. An empty list where nothing came in so many seconds."""
+        with self.listening() as listener:
+            yield [{"seq": await self.last() if after is None else after}]
+            for change in await self.after(after) if after is not None else []:
+                listener.hear(change)
+            while not self._ended:
+                found = await listener.take(seconds)
+                yield [change._asdict() | {"value": value(change.owner, change.version)} for change in found]
+
+    def end(self) -> None:
+        """End every feed, and each that begins from now on: the process is leaving."""
+        self._ended = True
         for listener in self._listeners:
             listener.wake()
 
@@ -162,13 +180,13 @@ async def watching(app: web.Application, database: Database) -> AsyncIterator[No
     """Watch the file of the app inside the block."""
     app[CHANGES] = changes = Changes(database)
     await changes.begin()
-    async with at_work(changes.watch(), _wake_to_leave(changes, app[LEAVING])):
+    async with at_work(changes.watch(), _end_to_leave(changes, app[LEAVING])):
         yield
 
 
-async def _wake_to_leave(changes: Changes, leaving: asyncio.Event) -> None:
+async def _end_to_leave(changes: Changes, leaving: asyncio.Event) -> None:
     await leaving.wait()
-    changes.wake()
+    changes.end()
 
 
 def forget(tx: sqlite3.Connection, owner: str) -> None:
@@ -182,7 +200,10 @@ def routes(told: Told | None = None) -> list[Route]:
     async def feed(request: web.Request) -> web.StreamResponse:
         after = read_query(request, FeedQuery).after
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-        return await streamed(request, response, _lines(request.app, after, telling), stall_seconds=STALL_SECONDS)
+        value = partial(telling.value, request.app)
+        async with aclosing(request.app[CHANGES].feed(after, value, HEARTBEAT_SECONDS)) as found:
+            pieces = (b"".join(map(_encoded, lines)) or HEARTBEAT async for lines in found)
+            return await streamed(request, response, pieces, stall_seconds=STALL_SECONDS)
 
     async def current(request: web.Request) -> web.Response:
         owner = caller(request).owner
@@ -195,26 +216,8 @@ def routes(told: Told | None = None) -> list[Route]:
     ]
 
 
-async def _lines(app: web.Application, after: int | None, told: Told) -> AsyncIterator[bytes]:
-    """A line that says where the feed begins, then a line a change; an empty one now and then shows that it lives."""
-    changes, leaving = app[CHANGES], app[LEAVING]
-    with changes.listening() as listener:
-        begin = await changes.last() if after is None else after
-        yield _line({"seq": begin})
-        missed = await changes.after(after) if after is not None else []
-        for change in missed:
-            listener.hear(change)
-        while not leaving.is_set():
-            found = await listener.take(HEARTBEAT_SECONDS)
-            yield b"".join(_line(_shown(app, change, told)) for change in found) or b"\n"
-
-
-def _shown(app: web.Application, change: Change, told: Told) -> dict[str, Any]:
-    return {**change._asdict(), "value": told.value(app, change.owner, change.version)}
-
-
-def _line(value: dict[str, Any]) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+def _encoded(line: Line) -> bytes:
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _data_version(tx: sqlite3.Connection) -> int:

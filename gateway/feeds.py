@@ -6,14 +6,14 @@ away: what is asked for once it has begun can be no older than what it tells.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Any, Final, Protocol
 
 import structlog
 from aiohttp import web
 
 from chassis.background import at_work
-from chassis.changes import CHANGES, Changes, Listener
+from chassis.changes import CHANGES, Changes
 from chassis.serving import LEAVING
 from gateway.forwarding import SERVICES
 from gateway.hub import HUB, Hub, Topic, Value
@@ -45,12 +45,16 @@ class OwnFile:
 
     @asynccontextmanager
     async def changes(self, after: int | None) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
-        with self._changes.listening() as listener:
-            yield _lines(listener, await self._changes.last() if after is None else after)
+        async with aclosing(self._changes.feed(after, _value, OWN_SECONDS)) as found:
+            yield (line async for lines in found for line in lines)
 
     async def current(self, owner: str) -> dict[str, Any]:
         version = await self._changes.version(owner)
-        return {"version": version, "value": {"version": version}}
+        return {"version": version, "value": _value(owner, version)}
+
+
+def _value(_: str, version: int) -> dict[str, Any]:
+    return {"version": version}
 
 
 class Feed:
@@ -141,10 +145,3 @@ async def listening(app: web.Application) -> AsyncIterator[None]:
 async def _close(hub: Hub, leaving: asyncio.Event) -> None:
     await leaving.wait()
     hub.close()
-
-
-async def _lines(listener: Listener, begin: int) -> AsyncIterator[dict[str, Any]]:
-    yield {"seq": begin}
-    while True:
-        for change in await listener.take(OWN_SECONDS):
-            yield change._asdict() | {"value": {"version": change.version}}

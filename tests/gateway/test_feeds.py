@@ -222,3 +222,10 @@ async def test_the_gateways_own_file_is_a_source_like_any_other(database: Databa
         assert (await versions(seat, 2))[-1] == 2
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
+
+
+async def test_the_gateways_own_file_tells_what_came_after_the_place_where_one_stopped(database: Database) -> None:
+    for owner in (OWNER, "guest:b"):
+        await database.write(partial(_touch, owner))
+    async with OwnFile(Changes(database)).changes(1) as lines, asyncio.timeout(2):
+        assert [(await anext(lines)).get("owner") for _ in range(3)] == [None, OWNER, "guest:b"]
