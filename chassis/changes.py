@@ -8,7 +8,7 @@ told is state, not a log: who listens slowly hears of the latest version alone.
 import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -18,7 +18,7 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from chassis.background import at_work
+from chassis.background import at_work, next_of
 from chassis.database import Database
 from chassis.messages import json_response, read_query, streamed
 from chassis.peers import Scope, caller
@@ -65,10 +65,7 @@ class Listener:
 
     async def take(self, seconds: float) -> list[Change]:
         """All that has come, in order; nothing where nothing came in so many seconds."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._arrived.wait()
-        self._arrived.clear()
+        await next_of(self._arrived, seconds)
         taken, self._waiting = self._waiting, {}
         return list(taken.values())
 

@@ -7,7 +7,7 @@ savepoint of its own; nobody is answered before the commit. Other processes writ
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from chassis import metrics
+from chassis.background import next_of
 from chassis.schema import bring_up, connect, take_turn
 
 T = TypeVar("T")
@@ -99,14 +100,10 @@ class Database:
         """One more connection, in autocommit, for whoever looks at the file again and again. An async context."""
         return _worker(self.path)
 
-    async def committed(self, seconds: float) -> bool:
-        """Whether this process commits something within so many seconds; for a single caller, who is told of each."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._committed.wait()
-        happened = self._committed.is_set()
-        self._committed.clear()
-        return happened
+    async def committed(self, seconds: float) -> None:
+        """Return once this process has committed something more, and after so many seconds at the latest. For a single
+        caller."""
+        await next_of(self._committed, seconds)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:

@@ -6,12 +6,13 @@ owner to whom nobody listens, and nobody hears of an owner but whoever took a se
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from aiohttp import web
 
+from chassis.background import next_of
 from chassis.problems import Problem
 
 MOST_SEATS: Final = 8  # of one session in one process
@@ -62,14 +63,14 @@ class Seat:
 
     async def news(self, seconds: float) -> list[tuple[Topic, dict[str, Any]]]:
         """What has not been told yet; nothing where nothing came in so many seconds, or the seat is taken away."""
-        await _at_most(seconds, self._news)
+        await next_of(self._news, seconds)
         found = [(topic, self._room.values[topic]) for topic in Topic if self._is_news(topic)]
         self._told |= {topic: value.version for topic, value in found}
         return [(topic, value.data) for topic, value in found]
 
     async def sessions_touched(self, seconds: float) -> None:
         """Return as soon as one of the owner's sessions began or ended, and after so many seconds at the latest."""
-        await _at_most(seconds, self._sessions)
+        await next_of(self._sessions, seconds)
 
     def wake(self, topic: Topic) -> None:
         self._news.set()
@@ -175,10 +176,3 @@ HUB: web.AppKey[Hub] = web.AppKey("hub", Hub)
 def too_many_streams() -> Problem:
     detail = f"This session has {MOST_SEATS} streams of events open here; close one, or try again in a moment."
     return Problem(429, "too_many_streams", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
-
-
-async def _at_most(seconds: float, event: asyncio.Event) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    event.clear()
