@@ -13,6 +13,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from chassis import documents
+from chassis.background import at_work
 from chassis.messages import streamed
 from chassis.problems import Problem
 from gateway.forwarding import SERVICES
@@ -40,16 +41,12 @@ async def tell_events(request: web.Request) -> web.StreamResponse:
     """What changes for this profile, on whichever device, as it happens: a stream of server-sent events."""
     session = request[SESSION]
     with request.app[HUB].seat(session.owner, session.id, lambda: request.transport is None) as seat:
-        guard = asyncio.create_task(_end_with_session(request, session, seat))
-        try:
+        async with at_work(_end_with_session(request, session, seat)):
             _bound_what_waits(request)
             response = web.StreamResponse(headers=HEADERS)
             response.force_close()  # it is the last of its connection, which is not to be waited for
             with EVENT_STREAMS.track_inprogress():
                 return await streamed(request, response, _told(seat), stall_seconds=STALL_SECONDS)
-        finally:
-            guard.cancel()
-            await asyncio.gather(guard, return_exceptions=True)
 
 
 async def _told(seat: Seat) -> AsyncIterator[bytes]:

@@ -3,13 +3,14 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 import pytest
 import structlog
 
+from chassis.background import at_work
 from chassis.changes import Changes
 from chassis.database import Database
 from chassis.problems import unavailable
@@ -63,6 +64,12 @@ class FakeService:
         self.lines.put_nowait({"owner": owner, "seq": seq, "version": version, "value": {"version": version}})
 
 
+@pytest.fixture(autouse=True)
+def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.feeds.AGAIN_SECONDS", 0.02)
+    monkeypatch.setattr("gateway.feeds.SOON_SECONDS", 0.01)
+
+
 @pytest.fixture
 def service() -> FakeService:
     return FakeService()
@@ -74,15 +81,10 @@ def hub() -> Hub:
 
 
 @pytest.fixture
-async def feed(service: FakeService, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Feed]:
-    monkeypatch.setattr("gateway.feeds.AGAIN_SECONDS", 0.02)
-    monkeypatch.setattr("gateway.feeds.SOON_SECONDS", 0.01)
+async def feed(service: FakeService, hub: Hub) -> AsyncIterator[Feed]:
     feed = Feed(Topic.SESSIONS, service, hub)
-    tasks = [asyncio.create_task(feed.follow()), asyncio.create_task(feed.ask())]
-    yield feed
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    async with at_work(feed.follow(), feed.ask()):
+        yield feed
 
 
 async def versions(seat: Seat, last: int) -> list[int]:
@@ -114,11 +116,13 @@ async def test_who_comes_is_told_the_current_value_and_then_each_change(
 async def test_nobody_is_asked_before_the_feed_has_begun(service: FakeService, hub: Hub) -> None:
     """Else a write between the answer and the beginning would be told to nobody."""
     service.away = True
-    with working(Feed(Topic.RUNS, service, hub)), hub.seat(OWNER, "s", here) as seat:
-        await until(lambda: len(service.after) > 2)
-        assert service.asked == []
-        service.away = False
-        assert await versions(seat, 3) == [3]
+    feed = Feed(Topic.RUNS, service, hub)
+    with hub.seat(OWNER, "s", here) as seat:
+        async with at_work(feed.follow(), feed.ask()):
+            await until(lambda: len(service.after) > 2)
+            assert service.asked == []
+            service.away = False
+            assert await versions(seat, 3) == [3]
 
 
 @pytest.mark.parametrize("end", [ConnectionResetError("cut"), ValueError("no JSON"), KeyError("seq"), None])
@@ -149,31 +153,21 @@ async def test_a_feed_that_begins_over_another_file_takes_up_the_place_there(
     assert service.after == [None, 2]
 
 
-async def test_a_loss_and_a_return_are_told_once_each_and_an_end_in_order_is_no_loss(service: FakeService) -> None:
-    with structlog.testing.capture_logs() as lines:
-        hub = Hub()
-        with working(Feed(Topic.RUNS, service, hub)), hub.seat(OWNER, "s", here) as seat:
-            await versions(seat, 3)
-            service.lines.put_nowait(None)
-            await until(lambda: len(service.after) == 2)
-            assert lines == []
-            service.away = True
-            service.lines.put_nowait(ConnectionResetError("cut"))
-            await until(lambda: len(service.after) > 3)
-            service.away = False
-            service.tell(seq=12, version=6)
-            await versions(seat, 6)
-    assert [(line["event"], line["topic"]) for line in lines] == [("feed_lost", "runs"), ("feed_back", "runs")]
-
-
-@contextmanager
-def working(feed: Feed) -> Any:
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("gateway.feeds.AGAIN_SECONDS", 0.02)
-        tasks = [asyncio.create_task(feed.follow()), asyncio.create_task(feed.ask())]
-        yield
-        for task in tasks:
-            task.cancel()
+async def test_a_loss_and_a_return_are_told_once_each_and_an_end_in_order_is_no_loss(
+    feed: Feed, service: FakeService, hub: Hub
+) -> None:
+    with structlog.testing.capture_logs() as lines, hub.seat(OWNER, "s", here) as seat:
+        await versions(seat, 3)
+        service.lines.put_nowait(None)
+        await until(lambda: len(service.after) == 2)
+        assert lines == []
+        service.away = True
+        service.lines.put_nowait(ConnectionResetError("cut"))
+        await until(lambda: len(service.after) > 3)
+        service.away = False
+        service.tell(seq=12, version=6)
+        await versions(seat, 6)
+    assert [(line["event"], line["topic"]) for line in lines] == [("feed_lost", "sessions"), ("feed_back", "sessions")]
 
 
 async def test_what_cannot_be_found_out_is_asked_again_and_keeps_nobody_else_waiting(
@@ -214,14 +208,13 @@ def _touch(owner: str, tx: sqlite3.Connection) -> None:
 async def test_the_gateways_own_file_is_a_source_like_any_other(database: Database, hub: Hub) -> None:
     changes = Changes(database)
     await changes.begin()
-    watching = asyncio.create_task(changes.watch())
-    with working(Feed(Topic.RESTORE, OwnFile(changes), hub)), hub.seat(OWNER, "s", here) as seat:
-        assert await versions(seat, 0) == [0]
-        for owner in (OWNER, "guest:b", OWNER):
-            await database.write(partial(_touch, owner))
-        assert (await versions(seat, 2))[-1] == 2
-    watching.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
+    feed = Feed(Topic.RESTORE, OwnFile(changes), hub)
+    with hub.seat(OWNER, "s", here) as seat:
+        async with at_work(changes.watch(), feed.follow(), feed.ask()):
+            assert await versions(seat, 0) == [0]
+            for owner in (OWNER, "guest:b", OWNER):
+                await database.write(partial(_touch, owner))
+            assert (await versions(seat, 2))[-1] == 2
 
 
 async def test_the_gateways_own_file_tells_what_came_after_the_place_where_one_stopped(database: Database) -> None:
