@@ -1,5 +1,6 @@
 """Puts the gateway together."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -17,6 +18,7 @@ from chassis.serving import Lifespan
 from gateway.addresses import TRUSTED_PROXIES
 from gateway.cross_site import PUBLIC_URL, cross_site_refused
 from gateway.erasure import sweep_for_ever
+from gateway.events import LOOKS, LOOKS_AT_ONCE
 from gateway.feeds import listening
 from gateway.forwarding import SERVICES
 from gateway.headers import protecting
@@ -46,6 +48,7 @@ def create_app(settings: Settings) -> web.Application:
     app[TRUSTED_PROXIES] = settings.trusted_proxies
     app[NEW_GUESTS] = Limit(settings.new_guests_per_minute, "new guests")
     app[SIGN_INS] = Limit(settings.sign_ins_per_minute, "attempts to sign in")
+    app[LOOKS] = asyncio.Semaphore(LOOKS_AT_ONCE)
     app[RESTORE_LIMIT] = settings.restore_max_bytes
     secret = root_secret(settings.secret_key, settings.database.parent)
     app[SIGNER] = Signer(secret, settings.secret_key_previous)

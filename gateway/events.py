@@ -30,11 +30,14 @@ UNTAKEN_BYTES: Final = 32 << 10  # that the kernel keeps for a slow one
 UNTAKEN_MILLISECONDS: Final = 30_000  # that it keeps them, also where they are on their way to somebody who is gone
 LOOK_SECONDS: Final = 30.0  # between two looks at a session of which nothing is heard
 LAST_LOOK_SECONDS: Final = 0.7
+LOOKS_AT_ONCE: Final = 16  # of one process, however many sessions are to be looked at
 HEADERS: Final = {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",  # a proxy that collects answers would keep every event for itself
 }
+
+LOOKS: web.AppKey[asyncio.Semaphore] = web.AppKey("looks", asyncio.Semaphore)  # one for each that is under way
 
 
 async def tell_events(request: web.Request) -> web.StreamResponse:
@@ -63,7 +66,7 @@ def _event(topic: Topic, data: dict[str, Any]) -> bytes:
 async def _end_with_session(request: web.Request, session: Session, seat: Seat) -> None:
     """Look at the session at once, since how it was may have been told a second ago; then whenever one of its owner's
     begins or ends, when it expires, and now and then."""
-    guard = Guard(session, request.app[SERVICES].auth, request.app[HUB].turns)
+    guard = Guard(session, request.app[SERVICES].auth, request.app[LOOKS])
     while await guard.lives():
         await seat.sessions_touched(guard.seconds_to_next_look())
     if (token := token_of(request)) is not None:
@@ -74,8 +77,8 @@ async def _end_with_session(request: web.Request, session: Session, seat: Seat) 
 class Guard:
     """Knows whether a session lives; while nobody can tell, as it was told last."""
 
-    def __init__(self, session: Session, auth: Auth, turns: asyncio.Semaphore) -> None:
-        self._who, self._expires_at, self._auth, self._turns = session.caller, session.expires_at, auth, turns
+    def __init__(self, session: Session, auth: Auth, looks: asyncio.Semaphore) -> None:
+        self._who, self._expires_at, self._auth, self._looks = session.caller, session.expires_at, auth, looks
 
     def seconds_to_next_look(self) -> float:
         return max(0.2, min(LOOK_SECONDS, self._seconds_left()))
@@ -84,7 +87,7 @@ class Guard:
         """Its life may have been prolonged by the requests of others."""
         over = self._seconds_left() <= 0
         try:
-            async with asyncio.timeout(LAST_LOOK_SECONDS if over else None), self._turns:
+            async with asyncio.timeout(LAST_LOOK_SECONDS if over else None), self._looks:
                 expires_at = await self._auth.end_of(self._who)
         except (Problem, TimeoutError):
             return not over

@@ -17,7 +17,6 @@ from chassis.problems import Problem
 
 MOST_SEATS: Final = 8  # of one session in one process
 RETRY_AFTER_SECONDS: Final = 5
-LOOKS_AT_ONCE: Final = 16  # at sessions, however many are to be looked at
 
 
 class Topic(StrEnum):
@@ -95,7 +94,6 @@ class Hub:
         self._wanted = {topic: asyncio.Event() for topic in Topic}
         self._of_sessions: dict[str, set[Seat]] = {}
         self._closed = False
-        self.turns = asyncio.Semaphore(LOOKS_AT_ONCE)
 
     @contextmanager
     def seat(self, owner: str, session: str, is_gone: Callable[[], bool]) -> Iterator[Seat]:
