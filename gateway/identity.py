@@ -29,6 +29,7 @@ class Audience(StrEnum):
 
     SESSION = "session"  # a read without one makes a guest
     SAME_SESSION = "same session"  # so does one without a cookie; one that has ended is refused, also to read
+    FOLLOWER = "follower"  # SAME_SESSION of who comes with a `since`, and so was here before; SESSION of all others
     WELCOME = "welcome"  # a session is used where there is one, and none is made or demanded
     ANYONE = "anyone"
 
@@ -160,9 +161,10 @@ async def identified(request: web.Request, handler: Handler) -> web.StreamRespon
     if resource is None or request.path in HEALTH_PATHS:
         return await handler(request)
     audience = request.app[ROUTES][request.method, resource.canonical].audience
+    if audience is Audience.FOLLOWER:
+        audience = Audience.SAME_SESSION if request.query.get("since") else Audience.SESSION
     if audience in (Audience.SESSION, Audience.SAME_SESSION):
-        same = audience is Audience.SAME_SESSION or bool(request.query.get("since"))  # who follows has been here before
-        request[SESSION] = await request.app[IDENTITY].of(request, same=same)
+        request[SESSION] = await request.app[IDENTITY].of(request, same=audience is Audience.SAME_SESSION)
     elif audience not in (Audience.ANYONE, Audience.WELCOME):
         raise Problem(403, "no_audience", "Nobody may call this address.")
     return await handler(request)

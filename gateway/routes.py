@@ -187,7 +187,7 @@ ROUTES = [
     Route("PUT", "/api/settings/api-keys/{provider}", to(_vault), SESSION_NEEDED),
     Route("DELETE", "/api/settings/api-keys/{provider}", to(_vault), SESSION_NEEDED),
     Route("GET", "/api/providers", to(_vault), SESSION_NEEDED),
-    Route("GET", "/api/runs", to(_runs), SESSION_NEEDED),
+    Route("GET", "/api/runs", to(_runs), Audience.FOLLOWER),
     Route("POST", "/api/runs", to(_runs), SESSION_NEEDED),
     Route("DELETE", "/api/runs", to(_runs), SESSION_NEEDED),
     Route("GET", RUN, to(_runs), SESSION_NEEDED),

@@ -1,15 +1,33 @@
 """What the gateway remembers of a session, and for how long."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
+from pytest_aiohttp import AiohttpClient
 
 from chassis.problems import Problem, unavailable
-from gateway.identity import ADMITTED, IDENTITY, LEFT, RENEWED, SESSION, Identity, Session, cookie_setter
+from chassis.serving import add_routes, problems_answered
+from gateway.addresses import TRUSTED_PROXIES
+from gateway.identity import (
+    ADMITTED,
+    COOKIE,
+    IDENTITY,
+    LEFT,
+    RENEWED,
+    SESSION,
+    Audience,
+    Identity,
+    Session,
+    cookie_setter,
+    identified,
+)
+from gateway.limiting import NEW_GUESTS, Limit
+from gateway.routes import ROUTES
 from gateway.services import Auth
 
 TOKEN = "t" * 43
@@ -29,12 +47,17 @@ class FakeAuth:
         self.asked, self.away, self.revoked = 0, False, False
         self.found: dict[str, Any] = dict(FOUND)
         self.noted: list[str] = []
+        self.made = 0
 
     async def resolve(self, _token: str, *, at_once: bool = False) -> dict[str, Any] | None:
         self.asked += 1
         if self.away:
             raise unavailable("service_unavailable", "It does not answer.")
         return None if self.revoked else self.found
+
+    async def make_guest(self, _user_agent: str) -> dict[str, Any]:
+        self.made += 1
+        return {"token": TOKEN, "session": self.found}
 
     async def note_write(self, token: str) -> dict[str, Any] | None:
         self.noted.append(token)
@@ -184,3 +207,29 @@ async def test_a_session_that_ends_while_its_body_arrives_is_refused_at_the_end(
     with pytest.raises(Problem) as refused:
         await identity.refuse_ended(request)
     assert refused.value.status == 401
+
+
+async def _answer(_: web.Request) -> web.Response:
+    return web.Response()
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/events", 401),
+        ("/api/runs?since=a-token", 401),
+        ("/api/runs?since=", 200),
+        ("/api/runs", 200),
+        ("/api/settings?since=a-token", 200),
+    ],
+)
+async def test_to_read_under_a_session_that_has_ended_makes_a_guest_but_not_of_who_follows(
+    identity: Identity, auth: FakeAuth, aiohttp_client: AiohttpClient, path: str, status: int
+) -> None:
+    auth.revoked = True
+    app = web.Application(middlewares=[problems_answered, identified])
+    add_routes(app, [replace(route, handler=_answer) for route in ROUTES], Audience)
+    app[IDENTITY], app[NEW_GUESTS], app[TRUSTED_PROXIES] = identity, Limit(9, "new guests"), ()
+    client = await aiohttp_client(app, cookies={COOKIE: TOKEN})
+    assert (await client.get(path)).status == status
+    assert auth.made == (1 if status == 200 else 0)
