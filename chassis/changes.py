@@ -9,7 +9,6 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -159,13 +158,6 @@ class Changes:
 CHANGES: web.AppKey[Changes] = web.AppKey("changes", Changes)
 
 
-@dataclass(frozen=True)
-class Told:
-    """How a service tells a version of an owner's to the owner's devices."""
-
-    value: Callable[[web.Application, str, int], dict[str, Any]] = lambda _, __, version: {"version": version}
-
-
 class FeedQuery(BaseModel):
     """`after` is the `seq` of the last line that was received, if any was."""
 
@@ -190,22 +182,28 @@ def forget(tx: sqlite3.Connection, owner: str) -> None:
     tx.execute("DELETE FROM changes WHERE owner = ?", (owner,))
 
 
-def routes(told: Told | None = None) -> list[Route]:
-    """The feed that every gateway listens to, one each, and one owner's version as it is now."""
-    telling = told or Told()
+def version_alone(_: web.Application, __: str, version: int) -> dict[str, Any]:
+    return {"version": version}
+
+
+def routes(value: Callable[[web.Application, str, int], dict[str, Any]] = version_alone) -> list[Route]:
+    """The feed that every gateway listens to, one each, and one owner's version as it is now.
+
+    `value` is what the owner's devices are told of a version.
+    """
 
     async def feed(request: web.Request) -> web.StreamResponse:
         after = read_query(request, FeedQuery).after
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-        value = partial(telling.value, request.app)
-        async with aclosing(request.app[CHANGES].feed(after, value, HEARTBEAT_SECONDS)) as found:
+        changes = request.app[CHANGES].feed(after, partial(value, request.app), HEARTBEAT_SECONDS)
+        async with aclosing(changes) as found:
             pieces = (b"".join(map(_encoded, lines)) or HEARTBEAT async for lines in found)
             return await streamed(request, response, pieces, stall_seconds=STALL_SECONDS)
 
     async def current(request: web.Request) -> web.Response:
         owner = caller(request).owner
         version = await request.app[CHANGES].version(owner)
-        return json_response({"version": version, "value": telling.value(request.app, owner, version)})
+        return json_response({"version": version, "value": value(request.app, owner, version)})
 
     return [
         Route("GET", FEED_PATH, feed, Scope.SYSTEM),

@@ -49,10 +49,10 @@ async def tell_events(request: web.Request) -> web.StreamResponse:
             response = web.StreamResponse(headers=HEADERS)
             response.force_close()  # it is the last of its connection, which is not to be waited for
             with EVENT_STREAMS.track_inprogress():
-                return await streamed(request, response, _told(seat), stall_seconds=STALL_SECONDS)
+                return await streamed(request, response, _stream(seat), stall_seconds=STALL_SECONDS)
 
 
-async def _told(seat: Seat) -> AsyncIterator[bytes]:
+async def _stream(seat: Seat) -> AsyncIterator[bytes]:
     yield RETRY
     while not seat.ended:
         news = await seat.news(HEARTBEAT_SECONDS)

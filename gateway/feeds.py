@@ -63,7 +63,7 @@ class Feed:
     def __init__(self, topic: Topic, source: Source, hub: Hub) -> None:
         self._topic, self._source, self._hub = topic, source, hub
         self._after: int | None = None
-        self._told_as_lost = False
+        self._is_lost = False
         self._begun = asyncio.Event()
         self._up = FEEDS.labels(topic)
 
@@ -113,15 +113,15 @@ class Feed:
             return
         self._begun.set()
         self._up.set(1)
-        if self._told_as_lost:
-            self._told_as_lost = False
+        if self._is_lost:
+            self._is_lost = False
             log.info("feed_back", topic=self._topic)
             if self._topic is Topic.SESSIONS:
                 self._hub.recheck_sessions()
 
     def _note_loss(self, error: Exception) -> None:
-        if not self._told_as_lost:
-            self._told_as_lost = True
+        if not self._is_lost:
+            self._is_lost = True
             log.warning("feed_lost", topic=self._topic, reason=failure_of(error), error=type(error).__name__)
 
 

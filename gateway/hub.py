@@ -55,7 +55,7 @@ class Seat:
 
     def __init__(self, room: Room, session: str, is_gone: Callable[[], bool]) -> None:
         self._room, self.session, self.is_gone = room, session, is_gone
-        self._told: dict[Topic, int] = {}
+        self._taken: dict[Topic, int] = {}
         self._news, self._sessions = asyncio.Event(), asyncio.Event()
         self.ended = False
         self._news.set()  # what the room holds already
@@ -64,7 +64,7 @@ class Seat:
         """What has not been told yet; nothing where nothing came in so many seconds, or the seat is taken away."""
         await next_of(self._news, seconds)
         found = [(topic, self._room.values[topic]) for topic in Topic if self._is_news(topic)]
-        self._told |= {topic: value.version for topic, value in found}
+        self._taken |= {topic: value.version for topic, value in found}
         return [(topic, value.data) for topic, value in found]
 
     async def sessions_touched(self, seconds: float) -> None:
@@ -82,7 +82,7 @@ class Seat:
 
     def _is_news(self, topic: Topic) -> bool:
         value = self._room.values.get(topic)
-        return value is not None and value.version > self._told.get(topic, -1)
+        return value is not None and value.version > self._taken.get(topic, -1)
 
 
 class Hub:

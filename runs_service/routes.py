@@ -10,7 +10,6 @@ from typing import Any
 from aiohttp import web
 
 from chassis import changes, documents, owners, staging
-from chassis.changes import Told
 from chassis.messages import json_response, outdated, read_json, read_query, read_value, streamed, unchanged, validated
 from chassis.once import write_once
 from chassis.openapi import describe
@@ -53,7 +52,7 @@ def routes(part: RunsPart) -> list[Route]:
         Route("GET", "/internal/openapi", describe_api, system),
         *staging.routes(DATABASE, part),
         *owners.routes(DATABASE, RunsBelongings(), part),
-        *changes.routes(Told(_newest_token)),
+        *changes.routes(_newest_token),
     ]
 
 
