@@ -26,6 +26,7 @@ from chassis.serving import LEAVING, Route
 log = structlog.get_logger()
 
 POLL_SECONDS: Final = 0.2
+AGAIN_SECONDS: Final = 1.0  # after the file could not be looked at
 PAUSE_SECONDS: Final = 0.02  # after each look that found something: under load many commits are told together
 HEARTBEAT_SECONDS: Final = 2.0
 HEARTBEAT: Final = b"\n"  # an empty line
@@ -91,9 +92,9 @@ class Changes:
         while True:
             try:
                 await self._watch()
-            except (sqlite3.Error, ValueError) as error:
-                log.warning("watch_broken", reason=str(error))
-                await asyncio.sleep(1.0)
+            except Exception as error:  # whatever it was, nobody else would begin this again
+                log.warning("watch_broken", reason=str(error) or type(error).__name__)
+                await asyncio.sleep(AGAIN_SECONDS)
 
     async def _watch(self) -> None:
         seen: int | None = None

@@ -84,6 +84,25 @@ async def test_its_own_commits_are_told_at_once_and_those_of_another_process_soo
         assert await heard(listener, "guest:b", 17) < IN_TIME
 
 
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("disk I/O error"), RuntimeError("no new thread")])
+async def test_a_watch_that_breaks_begins_again_where_it_was(
+    both: tuple[Database, Database], app: web.Application, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    look, failing = changes._data_version, iter([error])
+
+    def fail_once(tx: sqlite3.Connection) -> int:
+        for each in failing:
+            raise each
+        return look(tx)
+
+    monkeypatch.setattr(changes, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(changes, "_data_version", fail_once)
+    with app[CHANGES].listening() as listener:
+        await touch(both[0], "guest:a")
+        await heard(listener, "guest:a", 1)
+    assert list(failing) == []
+
+
 async def test_a_slow_listener_hears_of_the_latest_alone(both: tuple[Database, Database], app: web.Application) -> None:
     with app[CHANGES].listening() as slow, app[CHANGES].listening() as quick:
         for number in range(1, 6):
