@@ -58,7 +58,8 @@ def _name_other_types(paths: dict[str, Any]) -> None:
 
 
 def _name_keys(paths: dict[str, Any]) -> None:
-    """Every write but those about who somebody is can be asked for again under a name."""
+    """Every write can be asked for again under a name, but those about who somebody is, and a backup, which writes
+    nothing."""
     for path, operations in paths.items():
         for method, operation in operations.items():
             named = any(each["name"] == NAME_HEADER for each in operation["parameters"])

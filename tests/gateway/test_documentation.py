@@ -4,21 +4,14 @@ from typing import Any, cast
 
 from aiohttp import web
 
-from auth_service import routes as auth_routes
 from chassis.openapi import describe, plain_path
 from chassis.serving import ROUTES as APPS_ROUTES
 from chassis.serving import Route, add_routes
-from gateway import routes as gateway_routes
 from gateway.documentation import whole_document
 from gateway.identity import Audience
 from gateway.models import BackupRequest
 from gateway.routes import ROUTES
 from gateway.services import Services
-from runs_service import routes as runs_routes
-from runs_service.limits import Limits
-from runs_service.part import RunsPart
-from settings_service import routes as settings_routes
-from vault_service import routes as vault_routes
 
 
 class FakeServices:
@@ -64,12 +57,3 @@ async def test_every_write_that_can_be_asked_for_again_says_so() -> None:
         "/api/settings/backup",
     }  # fmt: skip
     assert named <= writes
-
-
-def test_no_two_processes_call_two_things_by_one_name() -> None:
-    tables = (gateway_routes.ROUTES, auth_routes.table(), settings_routes.ROUTES, vault_routes.routes())
-    runs = runs_routes.routes(RunsPart(Limits(run=1, owner=1)))
-    named: dict[str, Any] = {}
-    for table in (*tables, runs):
-        for name, schema in describe(table)["components"]["schemas"].items():
-            assert named.setdefault(name, schema) == schema, name
