@@ -22,7 +22,8 @@ Found = dict[str, Any]
 
 @dataclass(frozen=True)
 class Order:
-    """What a client asks for. `name` is the id that it chose, `fingerprint` tells this request from another."""
+    """What a client asks for. `name` is the id under which it may ask again, which for a dry run nobody needs;
+    `fingerprint` tells this request from another."""
 
     owner: str
     mode: str
@@ -37,7 +38,7 @@ async def restore(upload: AsyncIterable[bytes], order: Order, services: Services
 
     1 read and stage beside the live data   2 decide, durably   3 commit everywhere   4 tell what came in
     """
-    if (earlier := await decided_before(order.owner, None if order.dry_run else order.name, journal)) is not None:
+    if (earlier := await decided_before(order.owner, order.name, journal)) is not None:
         return await answer_again(earlier, upload, order, services)
     operation = await journal.begin(
         order.owner, Kind.DRY_RUN if order.dry_run else Kind.RESTORE, order.mode, order.name
