@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
 
 from chassis import documents, logs
@@ -109,12 +109,19 @@ async def chain(first: bytes, rest: AsyncIterable[bytes]) -> AsyncIterator[bytes
 
 def unchanged(request: web.Request, etag: str) -> bool:
     """Whether If-None-Match says that the caller has this representation already (weak comparison)."""
-    return any(each.value in ("*", etag) for each in request.if_none_match or ())
+    named = request.if_none_match or ()
+    return _names_any(request, hdrs.IF_NONE_MATCH) or any(each.value == etag for each in named)
 
 
 def outdated(request: web.Request, etag: str | None) -> bool:
     """Whether If-Match forbids the write: the resource is absent (`etag` None) or another than the caller knows."""
-    expected = request.if_match
-    if expected is None:
+    if hdrs.IF_MATCH not in request.headers:
         return False
-    return etag is None or not any(each.value == "*" or (each.value == etag and not each.is_weak) for each in expected)
+    if etag is None or _names_any(request, hdrs.IF_MATCH):
+        return etag is None
+    return not any(each.value == etag and not each.is_weak for each in request.if_match or ())
+
+
+def _names_any(request: web.Request, header: str) -> bool:
+    """Whether a condition holds for any representation: a bare asterisk, which is no entity tag."""
+    return request.headers.get(header, "").strip() == "*"

@@ -39,7 +39,7 @@ def to(choose: Callable[[Services], Peer]) -> Handler:
 
     async def forward(request: web.Request) -> web.StreamResponse:
         who = request[SESSION].caller if SESSION in request else NOBODY
-        headers = {name: request.headers[name] for name in SENT_ON if name in request.headers}
+        headers = {name: ", ".join(request.headers.getall(name)) for name in SENT_ON if name in request.headers}
         path = request.rel_url.raw_path_qs
         peer, effort = choose(request.app[SERVICES]), EFFORT
         if peer.knows_again and request.method not in SAFE_METHODS:

@@ -47,12 +47,14 @@ class Journal:
         return await self._database.write(insert)
 
     async def begin_undo(self, owner: str, restore_name: str, name: str | None = None) -> tuple[Operation, Operation]:
-        """The undo, and the restore that it takes back. Raises Problem 404, 409 where that cannot be undone."""
+        """The undo, and the restore that it takes back. Raises Problem 404, 409 where it is under way or cannot be."""
 
         def insert(tx: sqlite3.Connection) -> tuple[Operation, Operation]:
             found = entries.read_entry(tx, owner, restore_name)
             if found is None:
                 raise unknown_restore()
+            if found.is_being_undone(name):
+                raise under_way()
             if (reason := found.why_not_undone()) is not None:
                 raise Problem(409, "undo_closed", reason)
             undone = found.operation

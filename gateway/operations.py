@@ -93,6 +93,10 @@ class Entry:
             "undo": self._undo_shown(),
         }
 
+    def is_being_undone(self, name: str | None) -> bool:
+        """Whether an undo is under way, or has just ended that was asked for under this name."""
+        return self.undo is not None and (self.undo.stage is not Stage.DONE or self.undo.name == name)
+
     def why_not_undone(self) -> str | None:
         """The reason for which this cannot be undone, as a sentence; None where it can."""
         it = self.operation

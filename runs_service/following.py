@@ -11,7 +11,7 @@ from chassis.problems import Problem
 from runs_service import listing
 from runs_service.models import View
 from runs_service.paging import Key, slices
-from runs_service.tokens import BEGINNING, Progress
+from runs_service.tokens import Progress
 
 # The branches are merged as their indexes give them: nothing is sorted, however much there is.
 AFTER: Final = """
@@ -21,14 +21,22 @@ AFTER: Final = """
     UNION ALL
     SELECT place, run_id, 0, 1 FROM tombstones WHERE owner = :owner AND place > :known_from
     ORDER BY place LIMIT :limit + 1"""
-STANDING: Final = "SELECT version, forgotten FROM changes WHERE owner = ?"
+STANDING: Final = """
+    SELECT coalesce(version, erased), coalesce(forgotten, erased + 1)
+    FROM change_clock LEFT JOIN changes ON owner = :owner"""
 
 
 class Standing(NamedTuple):
-    """The place of the owner's latest write, and the place below which nobody is told of every deletion any more."""
+    """The place of the owner's latest write, and the place below which nobody is told of every deletion any more. Who
+    has never written anything stands where the first write will find its place."""
 
     newest: int
     forgotten: int
+
+    @property
+    def known(self) -> int:
+        """How much whoever begins now need not be told of."""
+        return max(self)
 
 
 class Delta(NamedTuple):
@@ -42,18 +50,18 @@ class Delta(NamedTuple):
     has_more: bool
 
 
-def delta(owner: str, progress: Progress, limit: int, view: View, tx: sqlite3.Connection) -> Delta:
-    """What comes after `progress`. Raises Problem 410 where that is not known (any more)."""
-    newest, forgotten = _standing(tx, owner)
-    if progress == BEGINNING:
-        progress = Progress(0, newest)
-    elif not forgotten <= progress.known_from <= newest:
+def delta(owner: str, progress: Progress | None, limit: int, view: View, tx: sqlite3.Connection) -> Delta:
+    """What comes after `progress`, or everything. Raises Problem 410 where that is not known (any more)."""
+    standing = Standing(*tx.execute(STANDING, {"owner": owner}).fetchone())
+    if progress is None:
+        progress = Progress(0, standing.known)
+    elif not standing.forgotten <= progress.known_from <= standing.known:
         raise resync_required()
     values = {**progress._asdict(), "owner": owner, "limit": limit}
     found = tx.execute(statement(view), values).fetchall()
     shown, has_more = found[:limit], len(found) > limit
     first, *later = slices(Key(*row[:3]) for row in shown if not row["deleted"]) or [[]]
-    place = shown[-1]["place"] if has_more else newest
+    place = shown[-1]["place"] if has_more else standing.newest
     reached = Progress(place, max(place, progress.known_from))
     deleted = [row["run_id"] for row in shown if row["deleted"]]
     return Delta(listing.runs(owner, first, view, tx), later, deleted, reached, has_more)
@@ -68,8 +76,3 @@ def resync_required() -> Problem:
         "This token is of another server or profile, or too old to tell of every deletion: begin with an empty since."
     )
     return Problem(410, "resync_required", detail)
-
-
-def _standing(tx: sqlite3.Connection, owner: str) -> Standing:
-    row = tx.execute(STANDING, (owner,)).fetchone()
-    return Standing(*row) if row else Standing(0, 0)

@@ -23,7 +23,7 @@ from runs_service.listing import Selection
 from runs_service.part import RunsPart
 from runs_service.records import Record, record
 from runs_service.store import Store, unknown_run
-from runs_service.tokens import BEGINNING, BadToken, Progress, Tokens
+from runs_service.tokens import BadToken, Progress, Tokens
 
 STORE: web.AppKey[Store] = web.AppKey("store", Store)
 TOKENS: web.AppKey[Tokens] = web.AppKey("tokens", Tokens)
@@ -193,7 +193,7 @@ def _selection(query: models.PageQuery) -> Selection:
 async def _delta(request: web.Request, query: models.PageQuery, since: str) -> web.StreamResponse:
     owner, tokens = caller(request).owner, request.app[TOKENS]
     try:
-        progress = tokens.decode(owner, since) if since else BEGINNING
+        progress = tokens.decode(owner, since) if since else None
     except BadToken as error:
         raise resync_required() from error
     delta = await request.app[STORE].delta(owner, progress, query.limit, query.view)
@@ -203,8 +203,9 @@ async def _delta(request: web.Request, query: models.PageQuery, since: str) -> w
 
 
 def _newest_token(app: web.Application, owner: str, version: int) -> dict[str, Any]:
-    """As the last page of `since` gives it."""
-    return {"token": app[TOKENS].encode(owner, Progress(version, version))}
+    """As the last page of `since` gives it. That of a profile that was never written to holds where nobody was ever
+    erased, since only then its first place is known to be 1; elsewhere whoever comes with it begins anew."""
+    return {"token": app[TOKENS].encode(owner, Progress(version, max(version, 1)))}
 
 
 async def _in_slices(

@@ -72,7 +72,7 @@ class Store:
     async def source_image(self, owner: str, run_id: str, known: Known) -> Found | None:
         return await self._database.read(partial(_source_image, owner, run_id, known))
 
-    async def delta(self, owner: str, progress: Progress, limit: int, view: View) -> Delta:
+    async def delta(self, owner: str, progress: Progress | None, limit: int, view: View) -> Delta:
         """What comes after `progress`. Raises Problem 410 where that is not known (any more)."""
         return await self._database.read(partial(following.delta, owner, progress, limit, view))
 

@@ -21,14 +21,11 @@ class BadToken(ValueError):
 class Progress(NamedTuple):
     """`place`: everything up to it was told. `known_from`, never lower: no deletion up to it needs to be told.
 
-    Who begins anew has nothing that could have been deleted before.
+    Who began then had nothing that could have been deleted before.
     """
 
     place: int
     known_from: int
-
-
-BEGINNING: Final = Progress(0, 0)
 
 
 class Tokens:
@@ -45,8 +42,10 @@ class Tokens:
         """Raises BadToken for whatever `encode` did not make for this owner."""
         if len(token) != LENGTH or not token.isascii():
             raise BadToken
-        numbers = urlsafe_b64decode(token + "=" * (-len(token) % 4))[: NUMBERS.size]
-        progress = Progress(*NUMBERS.unpack(numbers))
+        try:
+            progress = Progress(*NUMBERS.unpack(urlsafe_b64decode(token + "=")[: NUMBERS.size]))
+        except (ValueError, struct.error) as error:  # characters of another alphabet
+            raise BadToken from error
         if not hmac.compare_digest(self.encode(owner, progress), token):
             raise BadToken
         return progress

@@ -153,6 +153,7 @@ async def test_a_stream_that_fails_half_way_never_looks_whole(asker: Asker) -> N
     [
         (None, "5", False), ('"5"', "5", True), ('W/"5"', "5", True), ("*", "5", True), ('"4"', "5", False),
         ('"4", "5"', "5", True), ("5", "5", False), ("", "5", False), ('"', "5", False),
+        ('"*"', "5", False), ('W/"*"', "5", False), (" * ", "5", True),
     ],
 )  # fmt: skip
 def test_if_none_match_knows_what_the_caller_has(header: str | None, etag: str, expected: bool) -> None:
@@ -165,7 +166,7 @@ def test_if_none_match_knows_what_the_caller_has(header: str | None, etag: str, 
     [
         (None, "5", False), (None, None, False), ('"5"', "5", False), ('"4"', "5", True), ('"4", "5"', "5", False),
         ("*", "5", False), ("*", None, True), ('"5"', None, True), ('W/"5"', "5", True), ("5", "5", True),
-        ("", "5", False),
+        ("", "5", True), ('"*"', "5", True), ('W/"*"', "5", True), (" * ", "5", False),
     ],
 )  # fmt: skip
 def test_if_match_forbids_a_write_over_what_the_caller_does_not_know(

@@ -129,6 +129,16 @@ async def test_an_undo_asked_for_again_has_the_answer_of_the_first(settled: Brow
     assert (await settled.get("/api/settings"))["settings"] == {"before": True}
 
 
+async def test_an_undo_that_is_under_way_is_never_called_impossible(settled: Browser) -> None:
+    """Whoever asks under the same key is told to come again, and has the answer of the first then."""
+    for n in range(3):
+        restored = await settled.restore({"settings": {"settings": {"from": f"backup {n}"}}})
+        undo = Write("POST", f"/api/settings/restore/{restored['restore_id']}/undo")
+        answers = await asyncio.gather(*(send(settled, undo, "mine") for _ in range(6)))
+        assert {(status, body.get("code")) for status, _, body in answers} <= {(200, None), (409, "restore_under_way")}
+        assert (await send(settled, undo, "mine"))[0] == 200
+
+
 async def test_signing_in_and_making_a_backup_take_no_key(settled: Browser) -> None:
     for method, path, rest in (
         ("POST", "/api/auth/logout", {}),
@@ -145,3 +155,11 @@ async def test_a_key_of_a_provider_is_in_no_file_for_its_repeat(settled: Browser
         kept = file.execute("SELECT * FROM requests WHERE name = 'mine' AND path LIKE '%runway'").fetchall()
     assert kept
     assert "a key of one kind" not in str(kept)
+
+
+async def test_a_condition_on_several_lines_is_one_condition(settled: Browser) -> None:
+    """RFC 9110, 5.3."""
+    version = (await settled.get("/api/settings"))["version"]
+    lines = [("If-Match", f'"{version + 7}"'), ("If-Match", f'"{version}"')]
+    assert (await settled.ask("PUT", "/api/settings", headers=lines, json={"settings": {"mine": 1}}))[0] == 200
+    assert (await settled.ask("PUT", "/api/settings", headers=lines, json={"settings": {"mine": 2}}))[0] == 412

@@ -87,6 +87,46 @@ async def test_who_never_wrote_follows_nothing_and_hears_of_the_first_run(asker:
     assert same(device.runs, {"R00000001": run(1)})
 
 
+@pytest.mark.parametrize("erased", [0, 3])
+async def test_who_wrote_the_first_run_itself_hears_that_somebody_deleted_it(asker: Asker, erased: int) -> None:
+    """Whatever was written and erased of others before the first write, or after it."""
+    for n in range(erased):
+        await put(asker, run(n), owner=USER)
+    await asker.post("/internal/erasure", owner=USER, scope=Scope.SYSTEM)
+    device = Device()
+    await device.follow(asker)
+    await put(asker, run(1))
+    device.runs[run(1)["run_id"]] = run(1)
+    await asker.delete("/api/runs")
+    await device.follow(asker)
+    assert (device.runs, device.begun_anew) == ({}, 0)
+
+
+@pytest.mark.parametrize(("erased", "begun_anew"), [(0, 0), (3, 1)])
+async def test_so_does_who_was_only_told_of_an_empty_profile(asker: Asker, erased: int, begun_anew: int) -> None:
+    for n in range(erased):
+        await put(asker, run(n), owner=USER)
+    await asker.post("/internal/erasure", owner=USER, scope=Scope.SYSTEM)
+    told_first = await told(await asker.get("/internal/changes/current", scope=Scope.SYSTEM))
+    device = Device(token=told_first["value"]["token"], runs={run(1)["run_id"]: run(1)})
+    await put(asker, run(1))
+    await asker.delete("/api/runs")
+    await device.follow(asker)
+    assert (device.runs, device.begun_anew) == ({}, begun_anew)
+
+
+async def test_who_began_before_somebody_elses_erasure_may_have_to_begin_anew_and_misses_nothing(asker: Asker) -> None:
+    await put(asker, run(1), owner=USER)
+    device = Device()
+    await device.follow(asker)
+    await asker.post("/internal/erasure", owner=USER, scope=Scope.SYSTEM)
+    await put(asker, run(2))
+    device.runs[run(2)["run_id"]] = run(2)
+    await asker.delete("/api/runs")
+    await device.follow(asker)
+    assert device.runs == {}
+
+
 @pytest.mark.parametrize("limit", [1, 2, 3, 300])
 async def test_runs_and_deletions_come_in_order_and_at_most_so_many_together(asker: Asker, limit: int) -> None:
     device = Device(limit=limit)

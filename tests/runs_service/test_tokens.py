@@ -4,7 +4,7 @@ import string
 from base64 import urlsafe_b64decode
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from runs_service.tokens import BadToken, Progress, Tokens
@@ -14,6 +14,7 @@ PLACES = st.integers(0, 2**63)
 PROGRESS = st.builds(Progress, PLACES, PLACES)
 OWNERS = st.text(max_size=40).filter(lambda text: not any("\ud800" <= each <= "\udfff" for each in text))
 ALPHABET = string.ascii_letters + string.digits + "-_"
+ASCII = "".join(map(chr, range(128)))
 
 
 @given(OWNERS, PROGRESS)
@@ -42,7 +43,10 @@ def test_a_token_changed_anywhere_is_refused(progress: Progress, where: int, wha
         MINE.decode("guest:a", changed)
 
 
-@given(st.one_of(st.text(max_size=60), st.text(ALPHABET, min_size=43, max_size=43)))
+@given(st.one_of(st.text(max_size=60), *(st.text(each, min_size=43, max_size=43) for each in (ALPHABET, ASCII))))
+@example("!" * 43)
+@example("A" * 42 + "!")
+@example("=" * 43)
 def test_any_other_text_is_refused(text: str) -> None:
     with pytest.raises(BadToken):
         MINE.decode("guest:a", text)

@@ -85,6 +85,33 @@ async def test_what_was_forgotten_counts_though_later_deletions_are_still_told(a
     assert (device.begun_anew, between.begun_anew) == (1, 0)
 
 
+async def test_who_has_seen_only_the_first_of_what_is_forgotten_together_begins_anew(asker: Asker, file: Path) -> None:
+    await puts(asker, GUEST, run(1), run(2), run(3))
+    await told(await asker.delete(f"/api/runs/{run(1)['run_id']}"))
+    device = Device()
+    await device.follow(asker)
+    await told(await asker.delete(f"/api/runs/{run(2)['run_id']}"))
+    age(file, 91)
+    forget(file)
+    await device.follow(asker)
+    assert device.begun_anew == 1
+    assert await device.holds_what_is_live(asker)
+
+
+async def test_a_deletion_is_told_to_its_last_second(asker: Asker, file: Path) -> None:
+    device = await left(asker)
+    age(file, 90)
+    with opened(file) as tx:
+        last = tx.execute("SELECT min(deleted_at) FROM tombstones").fetchone()[0] + tombstones.KEPT_DAYS * 24 * 3600
+        tombstones.forget_old(last, tx)
+        assert counted(file, "tombstones") == 2
+    await device.follow(asker)
+    assert device.begun_anew == 0
+    with opened(file) as tx:
+        tombstones.forget_old(last + 1, tx)
+    assert counted(file, "tombstones") < 2
+
+
 async def test_who_begins_now_is_never_told_to_begin_anew_however_slowly_it_reads(asker: Asker, file: Path) -> None:
     """Its first tokens name places that are older than what is forgotten."""
     await puts(asker, GUEST, *(run(number) for number in range(10)))
