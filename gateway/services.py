@@ -23,7 +23,7 @@ from gateway.sending import Effort
 
 LONG = Effort(600.0, offered=True)  # a service may be at work on all that an owner has
 LONG_ONCE_OR_TWICE = replace(LONG, repeatable=True)
-LISTENING = Effort(5.0)  # without a byte; there is a heartbeat every 2 s
+LISTENING = Effort(1.5)  # without a byte; there is a heartbeat every half a second
 SOON = Effort(2.0)
 UNWRITTEN = {"wrote": False}
 PASSPHRASE_HEADER = "Animatize-Backup-Passphrase"  # noqa: S105 - its name

@@ -9,9 +9,11 @@ from typing import Final
 import pytest
 
 from tests.journeys.browser import Browser
+from tests.journeys.listening import Listening
 from tests.processes import Stack, running
 
 HANGING: Final = "runs_service-2"
+SOON: Final = 7.0  # 1.5 to find out that the gateway listens to one that hangs, and again if it asks the same once more
 LONGEST_SECONDS: Final = 14.0  # 10 for the answer that does not come, and the rest for two busy cores
 
 
@@ -26,6 +28,17 @@ async def timed(browser: Browser, method: str, path: str, **rest: object) -> tup
     began = time.monotonic()
     status, _, _ = await browser.ask(method, path, **rest)
     return status, time.monotonic() - began
+
+
+async def test_whoever_listens_hears_soon_of_what_another_replica_wrote(stack: Stack) -> None:
+    """Also where the gateway was listening to the one that hangs now."""
+    async with Browser(stack.url) as browser, Listening() as devices:
+        device = await devices.add(browser)
+        stack.suspend(HANGING)
+        for n in range(3):
+            before = len(device.all)
+            await browser.put(f"/api/runs/{n}", {"run_id": str(n)})
+            await device.next("runs", before, seconds=SOON)
 
 
 async def test_a_hanging_replica_stops_no_read_no_backup_and_no_restore(stack: Stack) -> None:
