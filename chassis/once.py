@@ -6,7 +6,8 @@ given the answer of the first. What failed has changed nothing and is not kept: 
 
 The name is the client's `Idempotency-Key` (IETF draft draft-ietf-httpapi-idempotency-key-header) or one that the
 gateway made up for a request that it may have to send twice. Of the body an HMAC (RFC 2104) is kept. Its keys come with
-the request and are kept nowhere: whoever has the file can try no guesses at a body.
+the request, are good for its address and name alone, and are kept nowhere: whoever has the file can try no guesses at a
+body. They are the same for every owner, so that a user is known again who asks for what it did as a guest.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ import hashlib
 import hmac
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, Self, TypeVar
 
 import orjson
@@ -85,6 +86,13 @@ class Asked(NamedTuple):
     @property
     def seconds(self) -> int:
         return KEPT_FOR_GATEWAY if self.name.startswith(OF_GATEWAY) else KEPT_SECONDS
+
+
+def headers_for(name: str, method: str, path: str, keys: Iterable[bytes]) -> dict[str, str]:
+    """What asks a service to do a request once; `path` percent-encoded, without its query, the current key first."""
+    context = "\0".join((method, path, name)).encode()
+    made = (hmac.digest(key, context, hashlib.sha256).hex() for key in keys)
+    return {NAME_HEADER: name, KEYS_HEADER: ",".join(made)}
 
 
 async def write_once(

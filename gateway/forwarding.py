@@ -43,7 +43,7 @@ def to(choose: Callable[[Services], Peer]) -> Handler:
         path = request.rel_url.raw_path_qs
         peer, effort = choose(request.app[SERVICES]), EFFORT
         if peer.knows_again and request.method not in SAFE_METHODS:
-            headers |= once_headers(request, who.owner)
+            headers |= once_headers(request)
             effort = MORE_THAN_ONCE
         data = await _body(request)
         async with peer.ask(request.method, path, who, headers=headers, data=data, effort=effort) as answer:

@@ -2,7 +2,7 @@
 
 `Idempotency-Key` as in the IETF draft draft-ietf-httpapi-idempotency-key-header, its quotation marks optional. What is
 kept of a request is an HMAC under a key of the root secret, so that nobody reads a body out of it. A service that keeps
-it (see `chassis.once`) is sent the key with the request: one that is good for this owner, address and name alone.
+it (see `chassis.once`) is sent a key with the request: one that is good for this address and name alone.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from typing import Final
 from aiohttp import web
 from pydantic import SecretStr
 
-from chassis.once import KEYS_HEADER, NAME_HEADER, OF_GATEWAY
+from chassis.once import NAME_HEADER, OF_GATEWAY, headers_for
 from chassis.problems import Problem
 from chassis.secrets import derive
 
@@ -38,17 +38,15 @@ def requested_name(request: web.Request) -> str | None:
     return name
 
 
-def once_headers(request: web.Request, owner: str) -> dict[str, str]:
+def once_headers(request: web.Request) -> dict[str, str]:
     """What makes a service do a write once, whoever sends it again: under the client's name for it, or one of ours.
 
     Raises Problem 400 as `requested_name`.
     """
-    name = (
-        requested_name(request) or f"{OF_GATEWAY}{time.time_ns():x}-{secrets.token_hex(8)}"
-    )  # in order: beside others
-    context = "\0".join((owner, request.method, request.rel_url.raw_path, name)).encode()
-    keys = (hmac.digest(key, context, hashlib.sha256).hex() for key in request.app[FINGERPRINT_KEYS])
-    return {NAME_HEADER: name, KEYS_HEADER: ",".join(keys)}
+    # Those of ours are in the order of time, so that in an index each comes beside the one before.
+    name = requested_name(request) or f"{OF_GATEWAY}{time.time_ns():x}-{secrets.token_hex(8)}"
+    keys = request.app[FINGERPRINT_KEYS]
+    return headers_for(name, request.method, request.rel_url.raw_path, keys)
 
 
 class Fingerprint:

@@ -1,6 +1,7 @@
 """A write under a name is done once, and whoever asks again gets the answer of the first. Over a service's file."""
 
 import asyncio
+import itertools
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -10,16 +11,17 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse, web
 from pytest_aiohttp import AiohttpClient
+from yarl import URL
 
 from chassis import once
 from chassis.database import Database, opened
 from chassis.messages import json_response
-from chassis.once import KEPT_FOR_GATEWAY, KEPT_SECONDS, KEYS_HEADER, NAME_HEADER, OF_GATEWAY, write_once
+from chassis.once import KEPT_FOR_GATEWAY, KEPT_SECONDS, KEYS_HEADER, OF_GATEWAY, headers_for, write_once
 from chassis.peers import CALLER, Caller, Scope
 from chassis.problems import Problem
 from chassis.serving import problems_answered
 
-KEY, OLDER_KEY = "aa" * 32, "bb" * 32
+KEY, OLDER_KEY = b"a key", b"an older key"
 Write = Callable[..., Any]
 
 
@@ -60,10 +62,16 @@ async def add(counter: Counter, aiohttp_client: AiohttpClient) -> Write:
     client = await aiohttp_client(app)
 
     async def add(
-        name: str | None = "mine", *, body: bytes = b"{}", path: str = "/a", method: str = "POST", **headers: str
+        name: str | None = "mine",
+        *,
+        body: bytes = b"{}",
+        path: str = "/a",
+        method: str = "POST",
+        keys: tuple[bytes, ...] = (KEY,),
+        **headers: str,
     ) -> ClientResponse:
-        named = {NAME_HEADER: name} if name is not None else {}
-        return await client.request(method, path, data=body, headers={KEYS_HEADER: KEY} | named | headers)
+        named = headers_for(name, method, URL(path).raw_path, keys) if name is not None else {}
+        return await client.request(method, path, data=body, headers=named | headers)
 
     return add
 
@@ -109,9 +117,14 @@ async def test_what_failed_is_not_kept(add: Write, counter: Counter) -> None:
 
 
 async def test_a_request_is_known_again_under_the_key_of_before(add: Write) -> None:
-    assert await number(await add(**{KEYS_HEADER: OLDER_KEY})) == 1
-    assert await number(await add(**{KEYS_HEADER: f"{KEY},{OLDER_KEY}"})) == 1
-    assert (await add(**{KEYS_HEADER: KEY})).status == 422
+    assert await number(await add(keys=(OLDER_KEY,))) == 1
+    assert await number(await add(keys=(KEY, OLDER_KEY))) == 1
+    assert (await add(keys=(KEY,))).status == 422
+
+
+def test_the_keys_of_a_request_are_good_for_its_address_and_name_alone() -> None:
+    requests = list(itertools.product(("one", "two"), ("PUT", "POST"), ("/a", "/b"), ([KEY], [OLDER_KEY])))
+    assert len({headers_for(*each)[KEYS_HEADER] for each in requests}) == len(requests)
 
 
 async def test_names_are_kept_for_a_day_and_the_gateways_for_as_long_as_it_may_try(
@@ -162,7 +175,7 @@ async def test_what_is_kept_tells_nothing_of_the_body(add: Write, counter: Count
     await number(await add(body=b"a secret of somebody's"))
     [row] = await counter.rows()
     assert b"secret" not in b"".join(str(value).encode() for value in row)
-    assert KEY not in [str(value) for value in row]
+    assert headers_for("mine", "POST", "/a", [KEY])[KEYS_HEADER] not in [str(value) for value in row]
 
 
 async def test_what_a_guest_asked_for_is_known_again_when_the_user_asks(add: Write, counter: Counter) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from chassis.once import NAME_HEADER
 from tests.faults.files import at_rest, path_of, rows, rows_of_owner
 from tests.issuer import Issuer
 from tests.journeys.browser import Browser
@@ -146,6 +147,26 @@ async def test_a_second_device_overwrites_nothing_and_loses_nothing(
     assert [entry["settings"] for entry in history if entry["change_note"] == "from guest"] == [
         {"made": {"by": "theirs"}}
     ]
+
+
+async def test_what_a_guest_asked_for_is_not_done_again_when_the_user_asks(
+    browser: Browser, other_browser: Browser, issuer: Issuer
+) -> None:
+    """Its answer was lost on the way, and meanwhile the tab beside has signed in."""
+    await make_things(browser, "asked-twice")
+    writes = [
+        ("PUT", "/api/settings", {"settings": {"asked": "twice"}}),
+        ("POST", "/api/runs", {"intent": "without an id"}),
+        ("PUT", "/api/settings/api-keys/veo", {"api_key": "veo-key-asked-for-twice"}),
+    ]
+    headers = {NAME_HEADER: "once"}
+    first = [await browser.json(*write, headers=headers) for write in writes]
+    await sign_in(browser, issuer, "asked-twice")
+    await sign_in(other_browser, issuer, "asked-twice")
+    await other_browser.put("/api/settings", {"settings": {"since": True}})
+    shown = await browser.profile()
+    assert [await browser.json(*write, headers=headers) for write in writes] == first
+    assert await browser.profile() == shown
 
 
 async def test_signing_in_twice_at_once_doubles_nothing(stack: Stack, browser: Browser, issuer: Issuer) -> None:

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from chassis.once import KEYS_HEADER, NAME_HEADER
+from chassis.once import headers_for
 from chassis.peers import Scope
 from tests.settings_service.conftest import Start
 from tests.settings_service.support import current, patch, save, told, whole_history
 from tests.support import Asker
 
-NAMED = {NAME_HEADER: "one", KEYS_HEADER: "ab" * 32}
 RESTORE = "/api/settings/history/1/restore"
 WRITES: list[tuple[str, str, Any]] = [
     ("PUT", "/api/settings", {"settings": {"a": 1}}),
@@ -24,8 +23,18 @@ WRITES: list[tuple[str, str, Any]] = [
 ]
 
 
-async def write(asker: Asker, method: str, path: str, body: Any, **headers: str) -> tuple[int, str | None, bytes]:
-    answer = await asker(method, path, json=body, headers={**NAMED, **headers})
+def named(method: str, path: str = "/api/settings") -> dict[str, str]:
+    """As the gateway says it."""
+    return headers_for("one", method, path.partition("?")[0], [b"a key"])
+
+
+PUT, PATCH = named("PUT"), named("PATCH")
+
+
+async def write(
+    asker: Asker, method: str, path: str, body: Any, owner: str = "guest:a"
+) -> tuple[int, str | None, bytes]:
+    answer = await asker(method, path, json=body, owner=owner, headers=named(method, path))
     return answer.status, answer.headers.get("ETag"), await answer.read()
 
 
@@ -79,30 +88,29 @@ async def test_the_same_name_for_another_body_or_query_is_a_422_and_changes_noth
 
 async def test_a_name_is_its_owners_and_its_routes(asker: Asker) -> None:
     for owner in ("guest:a", "user:a"):
-        assert (await patch(asker, {"a": owner}, owner=owner, headers=NAMED))["version"] == 2
-        assert (await save(asker, {"b": owner}, owner=owner, headers=NAMED))["version"] == 3
+        assert (await patch(asker, {"a": owner}, owner=owner, headers=PATCH))["version"] == 2
+        assert (await save(asker, {"b": owner}, owner=owner, headers=PUT))["version"] == 3
 
 
 async def test_what_was_refused_may_be_asked_for_again_under_its_name(asker: Asker) -> None:
     await save(asker, {"a": 1})
-    assert (await patch(asker, {"a": 2}, 409, base=1, headers=NAMED))["code"] == "conflict"
-    await save(asker, {"a": 2}, 412, headers={**NAMED, "If-Match": '"1"'})
-    assert (await patch(asker, {"a": 2}, base=2, headers=NAMED))["version"] == 3
-    assert (await save(asker, {"a": 3}, headers={**NAMED, "If-Match": '"3"'}))["version"] == 4
+    assert (await patch(asker, {"a": 2}, 409, base=1, headers=PATCH))["code"] == "conflict"
+    await save(asker, {"a": 2}, 412, headers={**PUT, "If-Match": '"1"'})
+    assert (await patch(asker, {"a": 2}, base=2, headers=PATCH))["version"] == 3
+    assert (await save(asker, {"a": 3}, headers={**PUT, "If-Match": '"3"'}))["version"] == 4
 
 
 async def test_after_a_day_the_name_is_free(asker: Asker, file: Path) -> None:
-    assert (await patch(asker, {"a": 1}, headers=NAMED))["version"] == 2
+    assert (await patch(asker, {"a": 1}, headers=PATCH))["version"] == 2
     await save(asker, {"a": 0})
     with closing(sqlite3.connect(file)) as database, database:
         assert database.execute("UPDATE requests SET kept_until = 1").rowcount == 1
-    assert (await patch(asker, {"a": 1}, headers=NAMED))["version"] == 4
+    assert (await patch(asker, {"a": 1}, headers=PATCH))["version"] == 4
 
 
 async def test_a_user_who_asks_again_for_what_the_guest_did_gets_its_answer(asker: Asker) -> None:
     answer = await write(asker, *WRITES[0])
     path = "/internal/adoptions/one"
     await told(await asker.post(path, scope=Scope.SYSTEM, owner="user:a", guest="guest:a"))
-    again = await asker.put("/api/settings", json={"settings": {"a": 1}}, owner="user:a", headers=NAMED)
-    assert (again.status, again.headers.get("ETag"), await again.read()) == answer
+    assert await write(asker, *WRITES[0], owner="user:a") == answer
     assert (await current(asker, "user:a"))["version"] == 2
