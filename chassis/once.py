@@ -100,8 +100,8 @@ async def write_once(
 ) -> web.Response:
     """What `answer` makes of `work` done in one transaction; of a request that was done before, its answer from then.
 
-    `answer` runs within the transaction, off the event loop. Raises what `work` raises, and Problem 422 where the name
-    was used for a request with another query or body.
+    `answer` runs within the transaction, off the event loop. Raises what `work` raises, Problem 422 where the name was
+    used for a request with another query or body, and 400 where it comes without its keys.
     """
     if (asked := await _asked(request)) is None:
         return answer(await database.write(work))
@@ -138,9 +138,12 @@ def fingerprints(keys: str, query: str, body: bytes) -> tuple[str, ...]:
 
 
 async def _asked(request: web.Request) -> Asked | None:
+    """None where the request has no name. Raises Problem 400 where it has half of what it takes."""
     name, keys = request.headers.get(NAME_HEADER), request.headers.get(KEYS_HEADER)
-    if name is None or keys is None:
+    if name is None and keys is None:
         return None
+    if name is None or keys is None:
+        raise Problem(400, "half_named", f"{NAME_HEADER} and {KEYS_HEADER} come together or not at all.")
     body = await request.read()  # kept by aiohttp, where the handler has read it before
     if len(body) < LONG_BODY:
         made = fingerprints(keys, request.rel_url.raw_query_string, body)

@@ -16,7 +16,7 @@ from yarl import URL
 from chassis import once
 from chassis.database import Database, opened
 from chassis.messages import json_response
-from chassis.once import KEPT_FOR_GATEWAY, KEPT_SECONDS, KEYS_HEADER, OF_GATEWAY, headers_for, write_once
+from chassis.once import KEPT_FOR_GATEWAY, KEPT_SECONDS, KEYS_HEADER, NAME_HEADER, OF_GATEWAY, headers_for, write_once
 from chassis.peers import CALLER, Caller, Scope
 from chassis.problems import Problem
 from chassis.serving import problems_answered
@@ -107,6 +107,16 @@ async def test_a_name_is_for_one_request(add: Write, counter: Counter, other: di
 async def test_each_owner_method_and_path_has_names_of_its_own(add: Write, other: dict[str, Any]) -> None:
     assert await number(await add()) == 1
     assert await number(await add(**other)) == 2
+
+
+@pytest.mark.parametrize("lacking", [NAME_HEADER, KEYS_HEADER])
+async def test_a_name_without_its_keys_and_keys_without_a_name_are_refused_and_nothing_is_done(
+    add: Write, lacking: str
+) -> None:
+    half = {header: text for header, text in headers_for("mine", "POST", "/a", [KEY]).items() if header != lacking}
+    refused = await add(None, **half)
+    assert (refused.status, (await refused.json())["code"]) == (400, "half_named")
+    assert await number(await add()) == 1
 
 
 async def test_what_failed_is_not_kept(add: Write, counter: Counter) -> None:
