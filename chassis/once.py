@@ -46,7 +46,7 @@ PURGE = f"""
         SELECT request_id FROM requests WHERE owner = ? AND kept_until < ? LIMIT {PURGED_AT_ONCE})"""  # noqa: S608
 PURGE_ALL = f"""
     DELETE FROM requests WHERE request_id IN (
-        SELECT request_id FROM requests WHERE kept_until < ? ORDER BY request_id LIMIT {PURGED_AT_ONCE})"""  # noqa: S608
+        SELECT request_id FROM requests WHERE kept_until < ? ORDER BY kept_until LIMIT {PURGED_AT_ONCE})"""  # noqa: S608
 DROP = "DELETE FROM requests WHERE owner = ? AND method = ? AND path = ? AND name = ?"
 KEPT_OF = "SELECT number, bytes FROM requests_kept WHERE owner = ?"
 DROP_FIRST = """

@@ -164,6 +164,14 @@ async def test_what_is_kept_of_owners_who_do_not_come_back_is_forgotten_too(add:
         assert len(await counter.rows()) == left
 
 
+@pytest.mark.parametrize("statement", [once.PURGE, once.PURGE_ALL, once.DROP_FIRST, once.HAND_OVER])
+async def test_what_goes_is_found_by_an_index_and_needs_no_sorting(counter: Counter, statement: str) -> None:
+    values = (1,) * statement.count("?")
+    explained = await counter.database.read(lambda tx: tx.execute("EXPLAIN QUERY PLAN " + statement, values).fetchall())
+    plan = [row["detail"] for row in explained]
+    assert not any("SCAN" in step or "TEMP B-TREE" in step for step in plan), plan
+
+
 async def test_what_is_kept_of_one_owner_is_bounded_and_its_latest_is_kept(
     add: Write, counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
