@@ -12,6 +12,7 @@ from runs_service import images
 from runs_service.records import IMAGE_FIELD
 
 HEAVY_FIELDS = ("compiled_prompt", "execution")
+LINK_FIELD = "source_image_url"  # a summary has it in place of the image
 
 
 def full(payload: bytes, prefix: str | None, image: bytes | None) -> bytes:
@@ -30,7 +31,7 @@ def summary(payload: bytes, *, has_image: bool) -> bytes:
     light = _without_heavy(run)
     if "variants" in run:
         light["variants"] = [_without_heavy(variant) for variant in run["variants"]]
-    light["source_image_url"] = f"{path(run['run_id'])}/source-image" if shown else None
+    light[LINK_FIELD] = _image_path(run["run_id"]) if shown else None
     return orjson.dumps(light)
 
 
@@ -38,13 +39,26 @@ def path(run_id: str) -> str:
     return f"/api/runs/{quote(run_id, safe='')}"
 
 
-def _without_heavy(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: each for key, each in value.items() if key not in HEAVY_FIELDS}
-
-
 def refuse_summary(run: Mapping[str, Any]) -> None:
     """Raises Problem 400 for a summary that somebody sends back: in its place the run would lose what it leaves out."""
-    link = f"{path(run.get('run_id') or '')}/source-image"
-    if run.get("source_image_url") == link and IMAGE_FIELD not in run:
-        detail = "This is a summary, without its image and prompt: change the run as GET of its own address gives it."
-        raise Problem(400, "summary", detail)
+    if _is_summary(run):
+        detail = "This is a summary, without image and prompts: change the run as GET of its own address gives it."
+        whole = f"One that is whole says {IMAGE_FIELD}, be it null."
+        raise Problem(400, "summary", f"{detail} {whole}")
+
+
+def _is_summary(run: Mapping[str, Any]) -> bool:
+    """As far as can be told of a run that may have a field of that name, even a null, of its own."""
+    if run.get("run_id") is None or LINK_FIELD not in run or IMAGE_FIELD in run:
+        return False
+    if run[LINK_FIELD] is None:
+        return not any(field in part for part in (run, *run.get("variants", ())) for field in HEAVY_FIELDS)
+    return bool(run[LINK_FIELD] == _image_path(run["run_id"]))
+
+
+def _image_path(run_id: str) -> str:
+    return f"{path(run_id)}/source-image"
+
+
+def _without_heavy(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: each for key, each in value.items() if key not in HEAVY_FIELDS}

@@ -58,6 +58,38 @@ async def test_a_summary_that_is_sent_back_is_refused_lest_its_image_be_lost(ask
     assert (await asker.put(path, json=summary | {"source_image_data_url": None})).status == 200, "if that is wanted"
 
 
+@pytest.mark.parametrize("given", [run(), run(source_image_data_url=None), {"run_id": run()["run_id"], "variants": []}])
+async def test_a_summary_of_a_run_without_an_image_is_refused_lest_its_prompts_be_lost(
+    asker: Asker, given: dict[str, Any]
+) -> None:
+    await told(await put(asker, given), 201)
+    [summary] = (await told(await asker.get("/api/runs?view=summary")))["runs"]
+    assert (await told(await put(asker, summary), 400))["code"] == "summary"
+    assert same(await told(await asker.get(f"/api/runs/{given['run_id']}")), given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        run(source_image_url=None),
+        run(source_image_url=None, variants=[], execution={"id": "e"}),
+        run(source_image_url=None, source_image_data_url=None, variants=[]),
+        run(source_image_url=None, source_image_data_url=data_url(), variants=[]),
+        run(source_image_url="https://pictures.example/1.png", variants=[]),
+        run(source_image_url="/api/runs/another/source-image", variants=[]),
+    ],
+)
+async def test_a_run_that_merely_has_a_field_of_the_links_name_is_no_summary(
+    asker: Asker, given: dict[str, Any]
+) -> None:
+    await told(await put(asker, given), 201)
+    assert same(await told(await asker.get(f"/api/runs/{given['run_id']}")), given)
+
+
+async def test_a_run_that_has_no_id_yet_is_no_summary(asker: Asker) -> None:
+    await told(await asker.post("/api/runs", json={"intent": "x", "source_image_url": None}), 201)
+
+
 async def test_a_write_that_comes_too_late_is_told_which_etag_counts(asker: Asker) -> None:
     kept = await put(asker, run())
     late = await asker.put(f"/api/runs/{run()['run_id']}", json=run(), headers={"If-Match": '"another"'})
