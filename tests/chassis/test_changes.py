@@ -1,4 +1,4 @@
-"""What one process commits, another tells of: in time, in order, and without anything missed. Over a service's file."""
+"""What one process commits, another tells of: in time, in order, and without anything missed."""
 
 import asyncio
 import json
@@ -27,6 +27,7 @@ from chassis.changes import (
 from chassis.database import Database, opened
 from chassis.peers import Scope, Signer
 from chassis.serving import DATABASE, LEAVING, service
+from tests.chassis import bare_service
 from tests.support import Asker
 
 TOUCH = "INSERT INTO touched (owner, version) VALUES (?, ?)"
@@ -59,7 +60,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 async def both(file: Path) -> AsyncIterator[tuple[Database, Database]]:
     """The file as two processes have it open."""
-    async with opened(file, "settings_service") as one, opened(file, "settings_service") as other:
+    async with opened(file, bare_service.__name__) as one, opened(file, bare_service.__name__) as other:
         yield one, other
 
 
@@ -166,7 +167,7 @@ async def test_where_the_file_was_never_so_far_everything_is_told_again(both: tu
 @pytest.fixture
 async def ask(file: Path, aiohttp_client: AiohttpClient, gateway_url: str, signer: Signer) -> Asker:
     async def storage(app: web.Application) -> AsyncIterator[None]:
-        async with opened(file, "settings_service") as database, watching(app, database):
+        async with opened(file, bare_service.__name__) as database, watching(app, database):
             app[DATABASE] = database
             yield
 

@@ -1,4 +1,4 @@
-"""A write under a name is done once, and whoever asks again gets the answer of the first. Over a service's file."""
+"""A write under a name is done once, and whoever asks again gets the answer of the first."""
 
 import asyncio
 import itertools
@@ -20,6 +20,7 @@ from chassis.once import KEPT_FOR_GATEWAY, KEPT_SECONDS, KEYS_HEADER, NAME_HEADE
 from chassis.peers import CALLER, Caller, Scope
 from chassis.problems import Problem
 from chassis.serving import problems_answered
+from tests.chassis import bare_service
 
 KEY, OLDER_KEY = b"a key", b"an older key"
 Write = Callable[..., Any]
@@ -51,7 +52,7 @@ class Counter:
 
 @pytest.fixture
 async def counter(tmp_path: Path) -> AsyncIterator[Counter]:
-    async with opened(tmp_path / "file.db", "settings_service") as database:
+    async with opened(tmp_path / "file.db", bare_service.__name__) as database:
         yield Counter(database)
 
 

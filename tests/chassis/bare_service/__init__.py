@@ -1,0 +1,1 @@
+"""A service that keeps nothing but what the chassis keeps for every service."""

@@ -1,0 +1,2 @@
+-- with chassis/migrations/changes.sql
+-- with chassis/migrations/requests.sql
