@@ -18,9 +18,8 @@ log = structlog.get_logger()
 EVERY_SECONDS: Final = 3600.0
 PAUSE_SECONDS: Final = 0.01  # between two pieces, for the writes of other processes
 
-ForgetOld = Callable[
-    [int, sqlite3.Connection], bool
-]  # told the time, seconds since 1970 UTC; whether there may be more
+# Told the time, in seconds since 1970 UTC; whether there may be more.
+ForgetOld = Callable[[int, sqlite3.Connection], bool]
 
 
 @asynccontextmanager
