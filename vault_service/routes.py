@@ -60,10 +60,10 @@ async def put_api_key(request: web.Request) -> web.Response:
     api_key = (await read_json(request, NewKey)).api_key
     work = request.app[STORE].to_keep(caller(request).owner, provider, api_key)
 
-    def unmasked(updated_at: str) -> web.Response:
+    def without_mask(updated_at: str) -> web.Response:
         return json_response(StoredKey(provider=provider, configured=True, masked=None, updated_at=updated_at))
 
-    answer = await write_once(request, request.app[DATABASE], work, unmasked)
+    answer = await write_once(request, request.app[DATABASE], work, without_mask)
     return _masked(answer, api_key)
 
 
@@ -128,7 +128,8 @@ async def describe(_: web.Request) -> web.Response:
 
 def _masked(answer: web.Response, api_key: SecretStr) -> web.Response:
     """The answer of a write with what may be shown of the key. In the file, where the answer is kept so that it can be
-    given again, not even that stands in clear; who asks again sends the same key again."""
+    given again, not even that stands in clear: it is put in here, read back since it may be an answer from before. Who
+    asks again sends the same key again."""
     stored = StoredKey.model_validate_json(bytes(answer.body))  # type: ignore[arg-type]
     return json_response(stored.model_copy(update={"masked": disclosure.mask(api_key)}))
 
