@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from chassis.owners import Adopted
 from runs_service import listing, pieces, records, tombstones
-from runs_service.going_live import TELL, VERSION
+from runs_service.going_live import TELL_HIGHEST_PLACE, VERSION
 from runs_service.models import LONGEST_ID
 from runs_service.records import Record
 from runs_service.store import KEEP_CONTENT, ONE
@@ -87,7 +87,7 @@ class RunsBelongings:
         _leave_contents_to_staged(tx, both)
         tx.execute(ADD_USAGE, both)
         tx.execute(MOVE_RUNS, {**both, "owner": user})
-        tx.execute(TELL, {"owner": user})
+        tx.execute(TELL_HIGHEST_PLACE, {"owner": user})
         tx.execute("DELETE FROM usage WHERE owner = :guest", both)
         tombstones.forget_all(tx, guest, tombstones.ALL)
         return Adopted({PART: moved}, renamed=renamed)

@@ -12,14 +12,14 @@ REPLACING = """
         content_id = excluded.content_id, place = coalesce(excluded.place, runs.place)
     WHERE runs.digest <> excluded.digest"""
 VERSION = "coalesce((SELECT version FROM changes WHERE owner = :owner), (SELECT erased FROM change_clock))"
-GO_LIVE = """
+GO_LIVE = f"""
     INSERT INTO runs (owner, run_id, created, arrived, digest, status, provider, image_prefix, image_sha256, size,
         content_id, place)
     SELECT owner, run_id, created, arrived, digest, status, provider, image_prefix, image_sha256, size, content_id,
-        row_number() OVER () + {version}
-    FROM {rows} WHERE restore_id = :restore_id AND owner = :owner AND content_id IS NOT NULL"""
+        row_number() OVER () + {VERSION}
+    FROM {{rows}} WHERE restore_id = :restore_id AND owner = :owner AND content_id IS NOT NULL"""  # noqa: S608 - a constant of this module
 # Of runs that were given their places, all at once.
-TELL = """
+TELL_HIGHEST_PLACE = """
     INSERT INTO touched (owner, version)
     SELECT :owner, highest FROM (SELECT max(place) AS highest FROM runs WHERE owner = :owner)
     WHERE highest > coalesce((SELECT version FROM changes WHERE owner = :owner), 0)"""
@@ -56,5 +56,5 @@ def growth(tx: sqlite3.Connection, rows: Rows, values: Mapping[str, Any], *, oth
 
 def go_live(tx: sqlite3.Connection, rows: Rows, values: Mapping[str, Any]) -> None:
     """Put in what differs from the live runs. What equals them is not touched, and leaves its place empty."""
-    tx.execute(GO_LIVE.format(rows=rows, version=VERSION) + REPLACING, values)
-    tx.execute(TELL, values)
+    tx.execute(GO_LIVE.format(rows=rows) + REPLACING, values)
+    tx.execute(TELL_HIGHEST_PLACE, values)

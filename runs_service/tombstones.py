@@ -22,7 +22,7 @@ FORGET_OLDEST: Final = """
     DELETE FROM tombstones WHERE (owner, run_id) IN (
         SELECT owner, run_id FROM tombstones WHERE deleted_at < :before
         ORDER BY deleted_at, owner, run_id LIMIT :most)"""
-TELL: Final = "INSERT INTO touched (owner) SELECT owner FROM changes WHERE owner = ?"
+RAISE_VERSION: Final = "INSERT INTO touched (owner) SELECT owner FROM changes WHERE owner = ?"
 FORGET_ALL: Final = "UPDATE changes SET forgotten = version WHERE owner = ?"
 REMOVE: Final = """
     DELETE FROM tombstones WHERE owner = :owner AND run_id IN (
@@ -38,6 +38,6 @@ def forget_old(now: int, tx: sqlite3.Connection) -> bool:
 
 def forget_all(tx: sqlite3.Connection, owner: str, most: int = MOST_ROWS) -> bool:
     """Forget a piece of the owner's deletions; whether there may be more. Every device begins anew from now on."""
-    tx.execute(TELL, (owner,))
+    tx.execute(RAISE_VERSION, (owner,))
     tx.execute(FORGET_ALL, (owner,))
     return tx.execute(REMOVE, {"owner": owner, "most": most}).rowcount == most

@@ -1,5 +1,8 @@
 -- For whom something has changed, told to the owner's other devices. `version` rises with each write of the owner's;
 -- `seq` orders the owners by their last write. Whoever is the last to write stays at that place.
+-- This is chassis/migrations/changes.sql with `forgotten` and `erased`, and what keeps them: here a version is a place
+-- that a device's token may name long afterwards, so that what is not told any more has to be known, and an owner who
+-- was erased and comes back begins above it.
 CREATE TABLE changes (
     owner     TEXT PRIMARY KEY,
     version   INTEGER NOT NULL,            -- of the owner's runs: the highest place, live or of a tombstone

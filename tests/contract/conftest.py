@@ -17,6 +17,7 @@ from chassis.serving import ROUTES, Route
 from tests.support import Asker
 
 SERVICES = ("auth", "settings", "runs", "vault")
+PROCESSES = ("gateway", *(f"{name}_service" for name in SERVICES))
 LARGEST_BODY = 256 << 10
 IN_PATHS = {"provider": "runway"}  # where a path cannot hold just anything
 SECRET = SecretStr("a root secret that only the tests know, long enough")
@@ -66,6 +67,15 @@ def start(aiohttp_client: AiohttpClient, signer: Signer, gateway_url: str, tmp_p
         return Service(name, Asker(await aiohttp_client(app), signer, name), list(app[ROUTES].values()))
 
     return start
+
+
+@pytest.fixture(params=PROCESSES)
+def package(request: pytest.FixtureRequest) -> str:
+    """Of a process that has a file."""
+    name: str = request.param
+    if not (ROOT / name / "migrations").is_dir():
+        pytest.skip(f"there is no {name} with a file in this checkout")
+    return name
 
 
 @pytest.fixture(params=SERVICES)

@@ -9,18 +9,9 @@ import pytest
 
 from chassis.database import opened
 from chassis.schema import Unusable, steps_of
-from tests.contract.conftest import ROOT, SERVICES
+from tests.contract.conftest import PROCESSES
 
-PROCESSES = ("gateway", *(f"{name}_service" for name in SERVICES))
 Schema = list[tuple[str, str, str]]
-
-
-@pytest.fixture(params=PROCESSES)
-def package(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    if not (ROOT / name / "migrations").is_dir():
-        pytest.skip(f"there is no {name} with a file in this checkout")
-    return name
 
 
 def scripts(package: str) -> list[str]:
