@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from chassis.problems import Problem
 from runs_service import listing
 from runs_service.models import View
-from runs_service.paging import Key, slices
+from runs_service.paging import Weighed, slices
 from runs_service.tokens import Progress
 
 # The branches are merged as their indexes give them: nothing is sorted, however much there is.
@@ -60,7 +60,7 @@ def delta(owner: str, progress: Progress | None, limit: int, view: View, tx: sql
     values = {**progress._asdict(), "owner": owner, "limit": limit}
     found = tx.execute(statement(view), values).fetchall()
     shown, has_more = found[:limit], len(found) > limit
-    first, *later = slices(Key(*row[:3]) for row in shown if not row["deleted"]) or [[]]
+    first, *later = slices(Weighed(row["run_id"], row["weight"]) for row in shown if not row["deleted"]) or [[]]
     place = shown[-1]["place"] if has_more else standing.newest
     reached = Progress(place, max(place, progress.known_from))
     deleted = [row["run_id"] for row in shown if row["deleted"]]

@@ -7,7 +7,7 @@ import orjson
 
 from runs_service import views
 from runs_service.models import View
-from runs_service.paging import Key, Position, slices
+from runs_service.paging import Position, Weighed, slices
 
 WHOLE = """
     SELECT runs.run_id, payload, image_prefix, images.bytes AS image
@@ -41,10 +41,10 @@ class Page(NamedTuple):
 
 
 def page(owner: str, selection: Selection, tx: sqlite3.Connection) -> Page:
-    found = [Key(*row) for row in tx.execute(*keys(owner, selection))]
+    found = tx.execute(*keys(owner, selection)).fetchall()
     shown = found[: selection.limit]
-    first, *later = slices(reversed(shown)) or [[]]
-    following = Position(shown[-1].instant, shown[-1].run_id) if len(found) > len(shown) else None
+    first, *later = slices(Weighed(row["run_id"], row["weight"]) for row in reversed(shown)) or [[]]
+    following = Position(shown[-1]["instant"], shown[-1]["run_id"]) if len(found) > len(shown) else None
     return Page(runs(owner, first, selection.view, tx), later, following)
 
 
@@ -70,7 +70,7 @@ def keys(owner: str, selection: Selection) -> tuple[str, dict[str, Any]]:
     image = "coalesce(images.size, 0) * 4 / 3" if selection.view is View.FULL else "0"
     searched = " JOIN contents USING (content_id)" if selection.folded_q is not None else ""
     statement = (
-        f"SELECT instant, run_id, runs.size + {image}"  # noqa: S608 - constants of this function
+        f"SELECT instant, run_id, runs.size + {image} AS weight"  # noqa: S608 - constants of this function
         f" FROM runs{searched} LEFT JOIN images ON images.owner = runs.owner AND images.sha256 = image_sha256"
         f" WHERE runs.owner = :owner{chosen} ORDER BY instant DESC, run_id DESC LIMIT :limit + 1"
     )

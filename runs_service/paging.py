@@ -1,4 +1,4 @@
-"""Keyset pages: the opaque cursor, and how the keys of a page are cut into slices of a bounded weight."""
+"""Keyset pages: the opaque cursor, and how the runs of a page are cut into slices of a bounded weight."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
@@ -21,10 +21,9 @@ class Position(NamedTuple):
     run_id: str
 
 
-class Key(NamedTuple):
-    """One run of a page, before it is read: its place and the bytes that its JSON will take, about."""
+class Weighed(NamedTuple):
+    """One run of a page, before it is read, and the bytes that its JSON will take, about."""
 
-    instant: int
     run_id: str
     weight: int
 
@@ -47,14 +46,14 @@ def decode(cursor: str) -> Position:
     return position
 
 
-def slices(keys: Iterable[Key]) -> list[list[str]]:
+def slices(page: Iterable[Weighed]) -> list[list[str]]:
     """The run ids in the same order, in lists that weigh at most SLICE_BYTES or hold a single heavier run."""
     found: list[list[str]] = []
     room = 0
-    for key in keys:
-        if not found or key.weight > room:
+    for run in page:
+        if not found or run.weight > room:
             found.append([])
             room = SLICE_BYTES
-        found[-1].append(key.run_id)
-        room -= key.weight
+        found[-1].append(run.run_id)
+        room -= run.weight
     return found

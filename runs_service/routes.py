@@ -16,9 +16,8 @@ from chassis.openapi import describe
 from chassis.peers import Scope, caller
 from chassis.problems import Problem
 from chassis.serving import DATABASE, ROUTES, Route
-from runs_service import images, models, paging, store, views
+from runs_service import following, images, models, paging, store, views
 from runs_service.belongings import RunsBelongings
-from runs_service.following import resync_required
 from runs_service.listing import Selection
 from runs_service.part import RunsPart
 from runs_service.records import Record, record
@@ -195,8 +194,8 @@ async def _delta(request: web.Request, query: models.PageQuery, since: str) -> w
     try:
         progress = tokens.decode(owner, since) if since else None
     except BadToken as error:
-        raise resync_required() from error
-    delta = await request.app[STORE].delta(owner, progress, query.limit, query.view)
+        raise following.resync_required() from error
+    delta = await request.app[DATABASE].read(partial(following.delta, owner, progress, query.limit, query.view))
     token = tokens.encode(owner, delta.reached)
     rest = {"deleted": delta.deleted, "token": token, "has_more": delta.has_more}
     return await _in_slices(request, query.view, delta.first, delta.later, rest)

@@ -1,7 +1,7 @@
 """The live runs of all owners. Every statement is bound to the owner: no one learns what another has.
 
-Reading pages is in `listing.py`; what a restore stages beside the live runs is in `staged.py`, what
-it keeps for its undo in `kept.py`.
+Reading pages is in `listing.py`, following what changes in `following.py`; what a restore stages beside the live runs
+is in `staged.py`, what it keeps for its undo in `kept.py`.
 """
 
 import sqlite3
@@ -13,14 +13,12 @@ import orjson
 
 from chassis.database import Database
 from chassis.problems import Problem
-from runs_service import following, images, listing, records
-from runs_service.following import Delta
+from runs_service import images, listing, records
 from runs_service.going_live import REPLACING
 from runs_service.limits import Limits, within_quota
 from runs_service.listing import IN_ORDER, WHOLE, Page, Selection
 from runs_service.models import View
 from runs_service.records import IMAGE_FIELD, Record
-from runs_service.tokens import Progress
 
 Forbids = Callable[[str | None], bool]  # told the ETag of what is there (None: nothing), says whether to refuse
 Known = Callable[[str], bool]  # told an ETag, says whether the caller has that representation already
@@ -71,10 +69,6 @@ class Store:
 
     async def source_image(self, owner: str, run_id: str, known: Known) -> Found | None:
         return await self._database.read(partial(_source_image, owner, run_id, known))
-
-    async def delta(self, owner: str, progress: Progress | None, limit: int, view: View) -> Delta:
-        """What comes after `progress`. Raises Problem 410 where that is not known (any more)."""
-        return await self._database.read(partial(following.delta, owner, progress, limit, view))
 
     async def backup(self, owner: str) -> AsyncGenerator[bytes, None]:
         """Every run as a line of JSON, oldest first, all as they stood at one moment. Close it when done."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runs_service.paging import SLICE_BYTES, BadCursor, Key, Position, decode, encode, slices
+from runs_service.paging import SLICE_BYTES, BadCursor, Position, Weighed, decode, encode, slices
 
 POSITIONS = st.builds(
     Position, st.integers(-(2**63) + 1, 2**63 - 1), st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
@@ -42,7 +42,7 @@ WEIGHTS = st.lists(st.integers(0, 3 * SLICE_BYTES) | st.integers(0, 5000), max_s
 @given(WEIGHTS)
 def test_slices_hold_every_run_in_order_and_weigh_no_more_than_they_must(weights: list[int]) -> None:
     weight = {str(number): each for number, each in enumerate(weights)}
-    found = slices(Key(0, *item) for item in weight.items())
+    found = slices(Weighed(*item) for item in weight.items())
     assert [run_id for each in found for run_id in each] == list(weight)
     assert all(len(each) == 1 or sum(weight[run_id] for run_id in each) <= SLICE_BYTES for each in found)
     assert all(sum(weight[run_id] for run_id in [*one, other[0]]) > SLICE_BYTES for one, other in pairwise(found))
