@@ -26,8 +26,8 @@ class Attempt(NamedTuple):
     version: int
     outcome: Document | Problem
 
-    def settings(self) -> Document:
-        """Raises the problem."""
+    def document(self) -> Document:
+        """Raises the problem where there is one."""
         if isinstance(self.outcome, Problem):
             raise self.outcome
         return self.outcome

@@ -1,4 +1,4 @@
-"""The addresses of the settings service. Each handler: read the request, ask the store once, answer."""
+"""The addresses of the settings service. Each handler: read, ask the store, answer. What writes is done once."""
 
 import re
 from contextlib import aclosing

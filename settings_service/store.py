@@ -63,7 +63,7 @@ class Store:
         def work(tx: sqlite3.Connection) -> Profile:
             profile = _expected(tx, owner, outdated)
             made = ahead if ahead.version == profile.version else attempt(tx, owner, patch)
-            return self._save(tx, owner, profile, made.settings(), note)
+            return self._save(tx, owner, profile, made.document(), note)
 
         return work
 
