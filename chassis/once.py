@@ -32,7 +32,7 @@ KEYS_HEADER: Final = "Animatize-Fingerprint-Keys"  # hexadecimal, comma-separate
 OF_GATEWAY: Final = "gateway/"  # begins a name that no client can choose
 KEPT_SECONDS: Final = 24 * 3600
 KEPT_FOR_GATEWAY: Final = 2 * (LIFE_SECONDS + LEEWAY_SECONDS)  # a process that hung meanwhile does not believe it then
-MOST_KEPT, MOST_BYTES = 10_000, 16 << 20  # of one owner's: beyond it those go first that would go first in any case
+MOST_KEPT, MOST_BYTES = 10_000, 16 << 20  # of one owner's: beyond it the oldest go
 LONG_BODY: Final = 1 << 20
 PURGED_EVERY, PURGED_AT_ONCE = 20, 100  # writes, and rows
 HEADERS: Final = ("ETag", "Location")
@@ -43,15 +43,12 @@ KEEP = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 PURGE = f"""
     DELETE FROM requests WHERE request_id IN (
-        SELECT request_id FROM requests WHERE owner = ? AND kept_until < ? LIMIT {PURGED_AT_ONCE})"""  # noqa: S608
-PURGE_ALL = f"""
-    DELETE FROM requests WHERE request_id IN (
         SELECT request_id FROM requests WHERE kept_until < ? ORDER BY kept_until LIMIT {PURGED_AT_ONCE})"""  # noqa: S608
 DROP = "DELETE FROM requests WHERE owner = ? AND method = ? AND path = ? AND name = ?"
 KEPT_OF = "SELECT number, bytes FROM requests_kept WHERE owner = ?"
 DROP_FIRST = """
     DELETE FROM requests WHERE request_id IN (
-        SELECT request_id FROM requests WHERE owner = ? ORDER BY kept_until LIMIT ?)"""
+        SELECT request_id FROM requests WHERE owner = ? ORDER BY request_id LIMIT ?)"""
 HAND_OVER = "UPDATE OR IGNORE requests SET owner = ? WHERE owner = ?"  # what the user asked for itself stays
 
 
@@ -127,8 +124,8 @@ def forget(tx: sqlite3.Connection, owner: str) -> None:
 
 
 def forget_old(now: int, tx: sqlite3.Connection) -> bool:
-    """Forget a piece of what is kept of owners who do not write any more; whether there may be more."""
-    return tx.execute(PURGE_ALL, (now,)).rowcount == PURGED_AT_ONCE
+    """Forget a piece of what is kept for too long, of all owners; whether there may be more."""
+    return tx.execute(PURGE, (now,)).rowcount == PURGED_AT_ONCE
 
 
 def fingerprints(keys: str, query: str, body: bytes) -> tuple[str, ...]:
@@ -174,7 +171,7 @@ def _keep(tx: sqlite3.Connection, asked: Asked, made: Answer) -> None:
     values = (asked.fingerprints[0], made.status, orjson.dumps(made.headers).decode(), made.body, now + asked.seconds)
     kept = tx.execute(KEEP, (*asked[:4], *values)).lastrowid or 0
     if kept % PURGED_EVERY == 0:
-        tx.execute(PURGE, (asked.owner, now))
+        tx.execute(PURGE, (now,))
     _bound(tx, asked.owner)
 
 

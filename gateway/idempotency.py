@@ -26,10 +26,10 @@ USABLE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}")
 
 def requested_name(request: web.Request) -> str | None:
     """The id that the client chose. Raises Problem 400 for one that would not stand in a path."""
-    given = request.headers.get(NAME_HEADER)
-    if given is None:
+    given = request.headers.getall(NAME_HEADER, [])
+    if not given:
         return None
-    name = given.strip()
+    name = ",".join(given).strip()  # several are none: it takes no comma
     if len(name) > 1 and name[0] == name[-1] == '"':
         name = name[1:-1]
     if USABLE.fullmatch(name) is None:

@@ -12,7 +12,7 @@ CREATE TABLE requests (
     kept_until  INTEGER NOT NULL,          -- seconds since 1970 UTC
     UNIQUE (owner, method, path, name)
 ) STRICT;
-CREATE INDEX requests_of_owner_by_end ON requests (owner, kept_until);
+CREATE INDEX requests_of_owner ON requests (owner);  -- within it by request_id, and so by age
 CREATE INDEX requests_by_end ON requests (kept_until);
 
 -- How much is kept of each owner's requests.

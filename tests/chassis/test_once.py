@@ -96,6 +96,10 @@ async def test_of_many_that_ask_at_once_one_is_done(add: Write) -> None:
     assert {await number(each) for each in answers} == {1}
 
 
+def test_query_and_body_are_not_taken_for_one_another() -> None:
+    assert once.fingerprints("00", "ab", b"c") != once.fingerprints("00", "a", b"bc")
+
+
 @pytest.mark.parametrize("other", [{"body": b'{"a":1}'}, {"path": "/a?b=1"}])
 async def test_a_name_is_for_one_request(add: Write, counter: Counter, other: dict[str, Any]) -> None:
     await number(await add())
@@ -165,7 +169,7 @@ async def test_what_is_kept_of_owners_who_do_not_come_back_is_forgotten_too(add:
         assert len(await counter.rows()) == left
 
 
-@pytest.mark.parametrize("statement", [once.PURGE, once.PURGE_ALL, once.DROP_FIRST, once.HAND_OVER])
+@pytest.mark.parametrize("statement", [once.PURGE, once.DROP_FIRST, once.HAND_OVER])
 async def test_what_goes_is_found_by_an_index_and_needs_no_sorting(counter: Counter, statement: str) -> None:
     values = (1,) * statement.count("?")
     explained = await counter.database.read(lambda tx: tx.execute("EXPLAIN QUERY PLAN " + statement, values).fetchall())
@@ -190,6 +194,29 @@ async def test_what_is_kept_of_one_owner_is_bounded_and_its_latest_is_kept(
     assert [tuple(row)[:2] for row in kept] == [("guest:b", 5)]
 
 
+async def test_a_full_store_still_knows_what_the_gateway_sends_again(
+    add: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though it is not to be kept for nearly as long as all else."""
+    monkeypatch.setattr("chassis.once.MOST_KEPT", 5)
+    for name in "abcde":
+        await number(await add(name))
+    of_gateway = f"{OF_GATEWAY}0001"
+    assert await number(await add(of_gateway)) == await number(await add(of_gateway)) == 6
+
+
+async def test_however_much_is_over_is_forgotten_piece_by_piece(
+    add: Write, counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abcde":
+        await number(await add(name))
+    monkeypatch.setattr("chassis.once.PURGED_AT_ONCE", 5)
+    monkeypatch.setattr("chassis.once.PURGE", once.PURGE.replace("LIMIT 100", "LIMIT 5"))
+    later = max(row["kept_until"] for row in await counter.rows()) + 1
+    assert [await counter.database.write(partial(once.forget_old, later)) for _ in range(2)] == [True, False]
+    assert await counter.rows() == []
+
+
 async def test_what_is_kept_tells_nothing_of_the_body(add: Write, counter: Counter) -> None:
     await number(await add(body=b"a secret of somebody's"))
     [row] = await counter.rows()
@@ -203,3 +230,10 @@ async def test_what_a_guest_asked_for_is_known_again_when_the_user_asks(add: Wri
     assert await number(await add(Owner="user:a")) == 1
     await counter.database.write(lambda tx: once.forget(tx, "user:a"))
     assert await counter.rows() == []
+
+
+async def test_what_the_user_asked_for_under_the_same_name_stays(add: Write, counter: Counter) -> None:
+    of_user, of_guest = await number(await add(Owner="user:a")), await number(await add())
+    await counter.database.write(lambda tx: once.hand_over(tx, "guest:a", "user:a"))
+    assert await number(await add(Owner="user:a")) == of_user != of_guest
+    assert len(await counter.rows()) == 1
