@@ -15,13 +15,12 @@ import orjson
 from aiohttp import web
 
 from chassis.database import Database
-from chassis.problems import Problem
 from gateway import entries, metrics, succession
 from gateway.backup_turns import one_backup
 from gateway.entries import Unfinished
 from gateway.leases import held
 from gateway.operations import ENDED, NOT_IN_PLACE, Entry, Kind, Operation, Stage
-from gateway.refusals import lapsed, under_way, unknown_restore
+from gateway.refusals import lapsed, under_way, undoable
 from gateway.settings import LEASE_SECONDS
 
 MOST_SHOWN = 100
@@ -50,14 +49,7 @@ class Journal:
         """The undo, and the restore that it takes back. Raises Problem 404, 409 where it is under way or cannot be."""
 
         def insert(tx: sqlite3.Connection) -> tuple[Operation, Operation]:
-            found = entries.read_entry(tx, owner, restore_name)
-            if found is None:
-                raise unknown_restore()
-            if found.is_being_undone(name):
-                raise under_way()
-            if (reason := found.why_not_undone()) is not None:
-                raise Problem(409, "undo_closed", reason)
-            undone = found.operation
+            undone = undoable(entries.read_entry(tx, owner, restore_name), name).operation
             undo = _fresh(owner, Kind.UNDO, undone.mode, name, undoes=undone.id, participants=undone.participants)
             return self._insert(tx, undo), undone
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from chassis.problems import Problem, unavailable
+from gateway.operations import Entry
 
 UNDER_WAY: Final = "restore_under_way"
 
@@ -19,3 +20,14 @@ def lapsed() -> Problem:
 
 def unknown_restore() -> Problem:
     return Problem(404, "unknown_restore", "There is no such restore of this profile.")
+
+
+def undoable(entry: Entry | None, name: str | None) -> Entry:
+    """The restore that an undo of this name is for. Raises Problem 404, 409 where it is under way or cannot be."""
+    if entry is None:
+        raise unknown_restore()
+    if entry.is_being_undone(name):
+        raise under_way()
+    if (reason := entry.why_not_undone()) is not None:
+        raise Problem(409, "undo_closed", reason)
+    return entry
