@@ -8,7 +8,7 @@ import re
 import sys
 import time
 import zlib
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -46,15 +46,15 @@ def coding_of(request: web.Request) -> str | None:
     return named
 
 
-def acceptable_coding(request: web.Request) -> str | None:
-    """The best coding that the client takes for an answer; None: leave it as it is."""
+def acceptable_coding(request: web.Request, codings: Sequence[str] = CODINGS) -> str | None:
+    """The best of these codings that the client takes for an answer; None: leave it as it is."""
     weights: dict[str, float] = {}
     for each in request.headers.get("Accept-Encoding", "").lower().split(","):
         if found := WEIGHT.fullmatch(each):
             with suppress(ValueError):
                 weights[found[1]] = float(found[2] or 1)
-    liked = {coding: weights.get(coding, weights.get("*", 0.0)) for coding in CODINGS}
-    best = max(CODINGS, key=lambda coding: liked[coding])
+    liked = {coding: weights.get(coding, weights.get("*", 0.0)) for coding in codings}
+    best = max(codings, key=lambda coding: liked[coding])
     return best if liked[best] > 0 and liked[best] >= weights.get("identity", 0.0) else None
 
 

@@ -78,7 +78,8 @@ def as_page(document: dict[str, Any]) -> str:
     )
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><title>Director Console API</title>"
-        "<link rel=stylesheet href=/console.css><main><h1>Director Console API</h1>"
+        "<link rel=stylesheet href=/console/css/tokens.css><link rel=stylesheet href=/console/css/page.css>"
+        "<main><h1>Director Console API</h1>"
         "<p>The whole description, with every shape: <a href=/api/openapi.json>openapi.json</a> (OpenAPI 3.1).</p>"
         f"<table><thead><tr><th>Method<th>Address<th>What it does</thead><tbody>{rows}</tbody></table></main></html>"
     )

@@ -31,6 +31,8 @@ OWN = {
     "form-action": "'self'",
     "frame-ancestors": "'none'",
 }
+# Trusted Types: the console makes elements and never parses markup. Google's script does, so there it cannot be had.
+ALONE = OWN | {"require-trusted-types-for": "'script'", "trusted-types": "'none'"}
 # What the setup guide of Google Identity Services asks for: these addresses, popups that can answer, and a referrer by
 # which it knows the page, a whole one where that is http://localhost.
 WITH_GOOGLE = OWN | {
@@ -68,8 +70,8 @@ def protecting(*, production: bool, google: bool) -> Callable[[web.Request, web.
 
 
 def page_policy(*, google: bool) -> str:
-    """The console's: its own files, and images that it holds itself; nothing inline."""
-    return "; ".join(f"{name} {sources}" for name, sources in (WITH_GOOGLE if google else OWN).items())
+    """The console's: its own files, images that it holds itself, nothing inline, no text that becomes markup."""
+    return "; ".join(f"{name} {sources}" for name, sources in (WITH_GOOGLE if google else ALONE).items())
 
 
 def _referrer(*, production: bool) -> str:

@@ -19,6 +19,7 @@ from gateway.sending import SAFE_METHODS
 from gateway.services import Auth
 
 COOKIE = "animatize_session"
+TAKEN_FOR = "Animatize-Session"  # the public id of the session that a caller takes for its own
 TOKEN = re.compile(r"[A-Za-z0-9_-]{20,100}")
 FRESH_SECONDS = 1.0  # within this a revoked session is refused everywhere
 STALE_SECONDS = 30.0  # a read may use an answer this old while the auth service cannot be reached
@@ -63,18 +64,21 @@ class Identity:
         self._known: TTLCache[str, tuple[float, Session]] = TTLCache(10_000, STALE_SECONDS, clock)
 
     async def of(self, request: web.Request, *, same: bool = False) -> Session:
-        """The caller's session. Raises Problem 401 for a write under an ended one, or where it has to be the `same` as
-        before; 503 where nobody can tell."""
+        """The caller's session. Raises Problem 401 for a write under an ended one, where it has to be the `same` as
+        before, and where it is another than the caller says; 503 where nobody can tell."""
         token = presented_token(request)
         read = request.method in SAFE_METHODS
+        taken_for = request.headers.get(TAKEN_FOR)
         if token is not None:
             session = await (self.resolve(token, stale=True) if read else self._resolve_to_write(token))
-            if session is not None:
+            if session is not None and taken_for in (None, session.id):
                 if session.renewed:
                     request[RENEWED] = (token, session)
                 return session
             if same or not read:
                 raise session_ended()
+        if taken_for is not None:
+            raise session_ended()
         request.app[NEW_GUESTS].count(request)
         made = await self._auth.make_guest(user_agent(request))
         session = self.admit(request, made)

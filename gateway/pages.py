@@ -1,14 +1,38 @@
 """What the gateway shows by itself: the description of its API, and the console's files."""
 
+from collections.abc import Iterator
 from functools import cache
+from gzip import compress
+from hashlib import sha256
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Final, NamedTuple
 
 from aiohttp import web
 
-from chassis.messages import json_response
+from chassis.messages import json_response, unchanged
+from chassis.problems import Problem
 from gateway import documentation
+from gateway.compression import acceptable_coding
 from gateway.forwarding import SERVICES
 from gateway.headers import PAGE
+
+FIRST_PAGE: Final = "index.html"
+TYPES: Final = {
+    "html": "text/html",
+    "css": "text/css",
+    "js": "text/javascript",  # RFC 9239
+    "svg": "image/svg+xml",
+}
+
+
+class File(NamedTuple):
+    """One of the console's files. `etag` is of what it holds, so that a browser asks for it once a release."""
+
+    content: bytes
+    zipped: bytes
+    content_type: str
+    etag: str
 
 
 async def describe_api(request: web.Request) -> web.Response:
@@ -19,25 +43,54 @@ async def describe_api(request: web.Request) -> web.Response:
 async def show_api(request: web.Request) -> web.Response:
     """This API as a page."""
     document = await documentation.whole_document(request.app, request.app[SERVICES])
-    return _page(documentation.as_page(document).encode(), "text/html")
+    return _page(web.Response(body=documentation.as_page(document).encode(), content_type="text/html", charset="utf-8"))
 
 
-async def show_console(_: web.Request) -> web.Response:
+async def show_console(request: web.Request) -> web.Response:
     """The console's first page."""
-    return _page(_console_file("index.html"), "text/html")
+    return _shown(request, _console_files()[FIRST_PAGE])
 
 
-async def show_style(_: web.Request) -> web.Response:
-    """The console's style sheet."""
-    return _page(_console_file("console.css"), "text/css")
+async def show_file(request: web.Request) -> web.Response:
+    """A file that the console's first page is made of."""
+    file = _console_files().get(request.match_info["file"])
+    if file is None:
+        raise Problem(404, "not_found", "The console has no such file. Load the page again: it may be a newer one.")
+    return _shown(request, file)
 
 
-def _page(body: bytes, content_type: str) -> web.Response:
-    response = web.Response(body=body, content_type=content_type, charset="utf-8")
+def _shown(request: web.Request, file: File) -> web.Response:
+    """Asked for again each time, so that all files of a page are of one release; sent again only when it is another."""
+    headers = {"ETag": f'"{file.etag}"', "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    if unchanged(request, file.etag):
+        return _page(web.Response(status=304, headers=headers))
+    body = file.content
+    if acceptable_coding(request, ("gzip",)):
+        headers["Content-Encoding"], body = "gzip", file.zipped
+    return _page(web.Response(body=body, content_type=file.content_type, charset="utf-8", headers=headers))
+
+
+def _page(response: web.Response) -> web.Response:
     response[PAGE] = True
     return response
 
 
 @cache
-def _console_file(name: str) -> bytes:
-    return (files("gateway") / "console" / name).read_bytes()
+def _console_files() -> dict[str, File]:
+    """All of them, by their path below the folder: nothing else can be asked for."""
+    return {path: _read(path, entry) for path, entry in _entries(files("gateway") / "console", "")}
+
+
+def _entries(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:
+    for entry in folder.iterdir():
+        path = prefix + entry.name
+        if entry.is_dir():
+            yield from _entries(entry, f"{path}/")
+        elif path.rpartition(".")[2] in TYPES:
+            yield path, entry
+
+
+def _read(path: str, entry: Traversable) -> File:
+    content = entry.read_bytes()
+    kind = TYPES[path.rpartition(".")[2]]
+    return File(content, compress(content, mtime=0), kind, sha256(content).hexdigest()[:20])

@@ -36,7 +36,7 @@ from gateway.models import (
     SignedIn,
     UndoAnswer,
 )
-from gateway.pages import describe_api, show_api, show_console, show_style
+from gateway.pages import describe_api, show_api, show_console, show_file
 from gateway.peer import Peer
 from gateway.refusals import unknown_restore
 from gateway.services import PASSPHRASE_HEADER, Services
@@ -161,7 +161,7 @@ SESSION_NEEDED, WELCOME, ANYONE = Audience.SESSION, Audience.WELCOME, Audience.A
 
 ROUTES = [
     Route("GET", "/", show_console, ANYONE),
-    Route("GET", "/console.css", show_style, ANYONE),
+    Route("GET", "/console/{file:.+}", show_file, ANYONE),
     Route("GET", "/health", report_health, ANYONE, answer=Health),
     Route("GET", JWKS_PATH, publish_keys, ANYONE),
     Route("GET", "/api/openapi.json", describe_api, ANYONE),

@@ -74,7 +74,7 @@ async def through_everything(stack: Stack, issuer: Issuer, planted: Secrets) -> 
 
 
 async def look_around(browser: Browser, planted: Secrets) -> None:
-    for path in ("/", "/console.css", "/health", "/.well-known/jwks.json", "/api/openapi.json", "/api/docs"):
+    for path in ("/", "/console/css/tokens.css", "/health", "/.well-known/jwks.json", "/api/openapi.json", "/api/docs"):
         assert (await browser.ask("GET", path))[0] == 200, path
     for path in ("/api/session/bootstrap", "/api/auth/config", "/api/auth/me", "/api/presets"):
         await browser.get(path)

@@ -64,7 +64,7 @@ def sessions(stack: Stack) -> int:
     ("method", "path", "status", "given"),
     [
         ("GET", "/", 200, {}),
-        ("GET", "/console.css", 200, {}),
+        ("GET", "/console/css/tokens.css", 200, {}),
         ("GET", "/api/docs", 200, {}),
         ("GET", "/api/openapi.json", 200, {}),
         ("GET", "/health", 200, {}),
@@ -90,7 +90,7 @@ async def test_every_answer_is_protected(
 ) -> None:
     given = given | {"headers": {**address, **given.get("headers", {})}}
     answered, headers, _ = await guest.ask(method, path, **given)
-    is_page = path in ("/", "/console.css", "/api/docs")
+    is_page = path in ("/", "/console/css/tokens.css", "/api/docs")
     assert answered == status
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"

@@ -1,0 +1,33 @@
+/** Questions that have to be answered first: the browser's own modal dialog, which keeps the keyboard and goes on Escape. */
+
+import { h } from "./dom.js"
+
+/** Shows a dialog of these contents; `close(value)` ends it. Resolves with the value, null on Escape. */
+export function dialog(title, contents, { wide = false } = {}) {
+  return new Promise((resolve) => {
+    let answer = null
+    const close = (value) => {
+      answer = value
+      element.close()
+    }
+    const heading = h("h2", { id: "dialog-title" }, title)
+    const element = h("dialog", { class: wide ? "wide" : "", "aria-labelledby": "dialog-title" }, heading, contents(close))
+    element.addEventListener("close", () => {
+      element.remove()
+      resolve(answer)
+    })
+    document.body.append(element)
+    element.showModal()
+  })
+}
+
+/** Asks whether to go on. `yes` and `no` are what the buttons say; the careful one has the keyboard. */
+export async function confirm({ title, text, yes, no, danger = true }) {
+  return (await dialog(title, (close) => [
+    h("p", {}, text),
+    h("div", { class: "buttons" },
+      h("button", { autofocus: true, onclick: () => close(false) }, no),
+      h("button", { class: danger ? "danger" : "primary", onclick: () => close(true) }, yes),
+    ),
+  ])) === true
+}

@@ -1,0 +1,133 @@
+/**
+ * Edits on their way to the server: kept in this browser until each has its answer, sent in order, one at a time, each
+ * under a key of its own, so that it is done once however often the connection breaks. An edit belongs to whoever made
+ * it: nobody else's session sends it.
+ */
+
+import { api, newKey, Problem } from "./api.js"
+import { onRemembered, remember, remembered } from "./storage.js"
+
+const NAME = "outbox"
+const FIRST_PAUSE = 1000 // milliseconds; doubled with each failure
+const LONGEST_PAUSE = 30_000
+
+/**
+ * Dispatches "change" when `state` or what waits is another, "answered" `{entry, value}`, and "refused" `{entry, problem}`
+ * for what the server will never take. `state`: idle | sending | waiting | ended.
+ */
+export class Outbox extends EventTarget {
+  #timer = null
+  #pause = FIRST_PAUSE
+
+  constructor(session) {
+    super()
+    this.session = session
+    this.state = "idle"
+    this.reason = null // the Problem for which it waits
+    onRemembered(NAME, () => this.#changed())
+    addEventListener("online", () => this.retry())
+    session.addEventListener("change", () => this.retry())
+  }
+
+  /** What waits under this session, the oldest first. */
+  get entries() {
+    return all().filter((entry) => entry.owner === this.session.owner)
+  }
+
+  /** What guests had not sent whose sessions have ended: it can be sent nowhere but here, if the person says so. */
+  get orphans() {
+    return all().filter((entry) => entry.owner.startsWith("guest:") && entry.owner !== this.session.owner)
+  }
+
+  /** `about` says in words what it is; `topic` who is to be told the answer. */
+  add({ method, path, body, topic, about }) {
+    const entry = { id: newKey(), owner: this.session.owner, at: Date.now(), method, path, topic, about }
+    if (body !== undefined) entry.body = JSON.stringify(body)
+    save([...all(), entry])
+    this.#changed()
+    void this.drain()
+    return entry
+  }
+
+  /** Sends what waits, until nothing does or the server cannot take it for now. */
+  async drain() {
+    if (this.state === "sending" || this.session.hasEnded) return this.#settle()
+    clearTimeout(this.#timer)
+    for (let entry = this.entries[0]; entry; entry = this.entries[0]) {
+      this.#become("sending")
+      const problem = await this.#send(entry)
+      if (problem?.isSessionEnd) return this.#become("ended", problem)
+      if (problem?.isPassing) return this.#wait(problem)
+      this.#pause = FIRST_PAUSE
+    }
+    return this.#become("idle")
+  }
+
+  /** Sends at once, whatever pause there was to be. */
+  retry() {
+    if (this.state === "waiting" || this.state === "ended" || this.state === "idle") {
+      this.#become("idle")
+      void this.drain()
+    }
+  }
+
+  /** Takes edits back: those of a guest that has gone, or one that nobody wants any more. */
+  discard(entries) {
+    const gone = new Set(entries.map((entry) => entry.id))
+    save(all().filter((entry) => !gone.has(entry.id)))
+    this.#changed()
+  }
+
+  /** Makes the edits of a guest that has gone this session's own, under new keys. */
+  adopt(entries) {
+    const taken = new Set(entries.map((entry) => entry.id))
+    const moved = (entry) => ({ ...entry, id: newKey(), owner: this.session.owner, path: entry.path.split("?")[0] })
+    save(all().map((entry) => (taken.has(entry.id) ? moved(entry) : entry)))
+    this.retry()
+  }
+
+  async #send(entry) {
+    try {
+      const { value } = await api.ask(entry.method, entry.path, { body: entry.body, key: entry.id })
+      this.discard([entry])
+      this.dispatchEvent(new CustomEvent("answered", { detail: { entry, value } }))
+      return null
+    } catch (error) {
+      const problem = error instanceof Problem ? error : new Problem(0)
+      if (problem.isPassing || problem.isSessionEnd) return problem
+      this.discard([entry])
+      this.dispatchEvent(new CustomEvent("refused", { detail: { entry, problem } }))
+      return problem
+    }
+  }
+
+  #wait(problem) {
+    const pause = Math.max(this.#pause, (problem.retryAfter ?? 0) * 1000)
+    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE)
+    this.#timer = setTimeout(() => this.retry(), pause)
+    this.#become("waiting", problem)
+  }
+
+  #settle() {
+    if (this.session.hasEnded && this.state !== "sending") this.#become("ended")
+  }
+
+  #become(state, reason = null) {
+    this.state = state
+    this.reason = reason
+    this.#changed()
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event("change"))
+  }
+}
+
+function all() {
+  const kept = remembered(NAME)
+  return Array.isArray(kept) ? kept : []
+}
+
+function save(entries) {
+  remember(NAME, entries.length ? entries : null)
+}

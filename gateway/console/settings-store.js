@@ -1,0 +1,182 @@
+/**
+ * The settings as this device shows them: what the server has, the edit that is on its way, and what was changed since.
+ * An edit waits for the configured pause, is then sent as a merge patch against the version it was made against, and is
+ * never given up but by the person who made it.
+ */
+
+import { api } from "./api.js"
+import { combined, conflicts, merged, patchOf, pathOf, same, valueAt } from "./merging.js"
+import { remember, remembered } from "./storage.js"
+
+const TOPIC = "settings"
+const UNSAVED_PAUSE = 700 // milliseconds, where the settings say nothing
+
+/** Dispatches "change" whenever `current`, `state` or `conflict` may be another. */
+export class SettingsStore extends EventTarget {
+  #timer = null
+  #draft = null // {patch, base}: made since the last sending
+  #loading = null
+  #heard = 0 // the latest version that there is, as far as anybody has told
+
+  constructor(session, outbox) {
+    super()
+    this.session = session
+    this.outbox = outbox
+    this.saved = null // as the server told it: {settings, version, updated_at}
+    this.conflict = null // {conflicts, current}: what the person has to choose
+    this.problem = null // why the server would not take the last edit
+    outbox.addEventListener("change", () => this.#changed())
+    outbox.addEventListener("answered", ({ detail }) => detail.entry.topic === TOPIC && this.#accept(detail))
+    outbox.addEventListener("refused", ({ detail }) => detail.entry.topic === TOPIC && this.#refuse(detail))
+  }
+
+  /** Reads what the server has, and takes up what was changed here before and not sent. Throws Problem. */
+  async begin() {
+    this.#draft = remembered(this.#draftName)
+    await this.load()
+    if (this.#draft) this.#schedule()
+  }
+
+  /** Reads what the server has. Throws Problem. */
+  async load() {
+    this.#loading ??= api.get("/api/settings").finally(() => (this.#loading = null))
+    this.#know((await this.#loading).value)
+  }
+
+  /** Follows other devices: reads again where there is a later version than is known here. */
+  async follow(version = 0) {
+    this.#heard = Math.max(this.#heard, version)
+    const isAnswerNear = this.outbox.state === "sending" && this.#waiting().length > 0
+    if (this.#heard > (this.saved?.version ?? 0) && !isAnswerNear) await this.load()
+  }
+
+  get current() {
+    return [...this.#waiting().map((entry) => JSON.parse(entry.body)), this.#draft?.patch ?? {}].reduce(
+      merged,
+      this.saved?.settings ?? {},
+    )
+  }
+
+  value(path, otherwise) {
+    return valueAt(this.current, path) ?? otherwise
+  }
+
+  /** How the edits stand, in one word: saved | unsaved | saving | offline | ended | conflict | refused. */
+  get state() {
+    if (this.conflict) return "conflict"
+    if (this.outbox.state === "ended" && this.unsent) return "ended"
+    if (this.outbox.state === "waiting" && this.unsent) return "offline"
+    if (this.#waiting().length) return "saving"
+    if (this.#draft) return "unsaved"
+    return this.problem ? "refused" : "saved"
+  }
+
+  /** How many edits the server has not answered yet. */
+  get unsent() {
+    return this.outbox.entries.length + (this.#draft ? 1 : 0)
+  }
+
+  /** Changes one setting: shown at once, sent after the pause. `path` is a list of keys. */
+  edit(path, value) {
+    if (same(this.value(path), value)) return
+    this.problem = null
+    const patch = combined(this.#draft?.patch ?? {}, patchOf(path, value))
+    this.#keep({ patch, base: this.#draft?.base ?? this.saved.version })
+    this.#schedule()
+  }
+
+  /** Sends what was changed, now. */
+  save() {
+    if (this.#draft && !this.conflict && !this.#waiting().length) this.leave()
+  }
+
+  /** Hands what was changed to the outbox, whatever waits there: nobody will be here to send it later. */
+  leave() {
+    clearTimeout(this.#timer)
+    if (!this.#draft) return
+    const { patch, base } = this.#draft
+    const path = base ? `/api/settings?base=${base}` : "/api/settings"
+    const entry = { method: "PATCH", path, body: patch, topic: TOPIC, about: "settings" }
+    this.#keep(null)
+    this.outbox.add(entry)
+  }
+
+  /** Answers a conflict: `mine` are the paths (RFC 6901) whose value here goes before the other device's. */
+  resolve(mine) {
+    const { conflicts: found, current } = this.conflict
+    const theirs = found.filter((each) => !mine.has(each.path))
+    const patch = theirs.reduce((result, each) => without(result, pathOf(each.path)), this.#draft.patch)
+    this.conflict = null
+    this.#know(current)
+    this.#keep(Object.keys(patch).length ? { patch, base: current.version } : null)
+    this.save()
+  }
+
+  /** Makes an older version current again, by a new one. Throws Problem. */
+  async restore(version, key) {
+    const { value } = await api.ask("POST", `/api/settings/history/${version}/restore`, { key })
+    this.#know(value)
+    return value
+  }
+
+  get #draftName() {
+    return `draft.${this.session.owner}`
+  }
+
+  #waiting() {
+    return this.outbox.entries.filter((entry) => entry.topic === TOPIC)
+  }
+
+  #keep(draft) {
+    this.#draft = draft
+    remember(this.#draftName, draft)
+    this.#changed()
+  }
+
+  /** Where edits save themselves; and where it was just said that they shall not, since that is to be known as well. */
+  #schedule() {
+    clearTimeout(this.#timer)
+    const isAutomatic = this.value(["behavior", "autoSave"], true) || valueAt(this.#draft.patch, ["behavior", "autoSave"]) === false
+    const pause = this.value(["behavior", "autoSaveDelayMs"], UNSAVED_PAUSE)
+    if (isAutomatic) this.#timer = setTimeout(() => this.save(), pause)
+  }
+
+  /** What was changed while the edit was on its way was made against it, unless others have changed the same. */
+  #accept({ entry, value }) {
+    const expected = merged(this.saved?.settings, JSON.parse(entry.body))
+    if (this.#draft && !conflicts(this.#draft.patch, expected, value.settings).length) {
+      this.#keep({ ...this.#draft, base: value.version })
+    }
+    this.#know(value)
+    if (this.#draft) this.#schedule()
+    void this.follow().catch(() => {}) // what cannot be read now is told again when the connection is back
+  }
+
+  /** An edit in conflict is one that waits once more, for the person this time. */
+  #refuse({ entry, problem }) {
+    if (problem.status === 409 && problem.value.conflicts) {
+      const base = Number(new URLSearchParams(entry.path.split("?")[1]).get("base"))
+      this.conflict = { conflicts: problem.value.conflicts, current: problem.value.current }
+      this.#keep({ patch: combined(JSON.parse(entry.body), this.#draft?.patch ?? {}), base })
+    } else {
+      this.problem = problem
+      this.#changed()
+    }
+  }
+
+  #know(profile) {
+    if (!this.saved || profile.version >= this.saved.version) this.saved = profile
+    this.#changed()
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event("change"))
+  }
+}
+
+/** `patch` less what it says of one place. */
+function without(patch, [key, ...rest]) {
+  const { [key]: inner, ...others } = patch
+  const left = rest.length && inner ? without(inner, rest) : {}
+  return Object.keys(left).length ? { ...others, [key]: left } : others
+}
