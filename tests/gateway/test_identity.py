@@ -20,6 +20,7 @@ from gateway.identity import (
     LEFT,
     RENEWED,
     SESSION,
+    TAKEN_FOR,
     Audience,
     Identity,
     Session,
@@ -133,10 +134,11 @@ def living() -> Session:
     return Session("s", "guest:a", datetime.now(UTC) + timedelta(hours=1))
 
 
-def asking(identity: Identity, method: str = "PUT") -> web.Request:
+def asking(identity: Identity, method: str = "PUT", **headers: str) -> web.Request:
     app = web.Application()
     app[IDENTITY] = identity
-    return make_mocked_request(method, "/api/settings", {"Cookie": f"animatize_session={TOKEN}"}, app=app)
+    cookie = {"Cookie": f"animatize_session={TOKEN}"}
+    return make_mocked_request(method, "/api/settings", cookie | headers, app=app)
 
 
 async def cookie_of_answer(request: web.Request) -> str | None:
@@ -163,6 +165,28 @@ async def test_a_write_that_cannot_be_noted_any_more_is_refused(identity: Identi
     with pytest.raises(Problem) as refused:
         await identity.of(asking(identity))
     assert (refused.value.status, refused.value.code) == (401, "session_ended")
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+async def test_nothing_is_done_under_another_session_than_the_caller_takes_for_its_own(
+    identity: Identity, auth: FakeAuth, method: str
+) -> None:
+    assert (await identity.of(asking(identity, method, **{TAKEN_FOR: "s"}))).id == "s"
+    for revoked in (False, True):
+        auth.revoked = revoked
+        identity.forget()
+        with pytest.raises(Problem) as refused:
+            await identity.of(asking(identity, method, **{TAKEN_FOR: "s" if revoked else "another"}))
+        assert (refused.value.status, refused.value.code) == (401, "session_ended")
+    assert auth.made == 0
+
+
+async def test_whoever_takes_a_session_for_its_own_becomes_no_guest_without_a_cookie(
+    identity: Identity, auth: FakeAuth
+) -> None:
+    with pytest.raises(Problem) as refused:
+        await identity.of(make_mocked_request("GET", "/api/settings", {TAKEN_FOR: "s"}))
+    assert (refused.value.code, auth.made) == ("session_ended", 0)
 
 
 async def test_one_answer_carries_the_cookie_of_a_session_that_was_prolonged(
