@@ -1,6 +1,6 @@
 /** Puts the console together: who this is first, then the state, then what is shown. */
 
-import { api } from "./api.js"
+import { api, Problem } from "./api.js"
 import { showConflict } from "./conflict.js"
 import { announce, h, replace } from "./dom.js"
 import { Live } from "./live.js"
@@ -76,7 +76,7 @@ async function readSettings() {
 
 /** What could not be read is read again once the connection is back: the views say so meanwhile. */
 function later(problem) {
-  if (!problem.status && problem.code !== "unreachable") throw problem
+  if (!(problem instanceof Problem)) throw problem
 }
 
 function tellRefused({ entry, problem }) {

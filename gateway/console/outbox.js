@@ -5,9 +5,9 @@
  */
 
 import { api, newKey, Problem } from "./api.js"
-import { onRemembered, remember, remembered } from "./storage.js"
+import { allRemembered, onRemembered, remember } from "./storage.js"
 
-const NAME = "outbox"
+const NAME = "edit." // and the key of one: each for itself, so that two tabs never write over each other's
 const FIRST_PAUSE = 1000 // milliseconds; doubled with each failure
 const LONGEST_PAUSE = 30_000
 
@@ -41,12 +41,11 @@ export class Outbox extends EventTarget {
 
   /** `about` says in words what it is; `topic` who is to be told the answer. */
   add({ method, path, body, topic, about }) {
-    const entry = { id: newKey(), owner: this.session.owner, at: Date.now(), method, path, topic, about }
-    if (body !== undefined) entry.body = JSON.stringify(body)
-    save([...all(), entry])
+    const at = performance.timeOrigin + performance.now()
+    const entry = { id: newKey(), owner: this.session.owner, at, method, path, topic, about, body: JSON.stringify(body) }
+    remember(NAME + entry.id, entry)
     this.#changed()
     void this.drain()
-    return entry
   }
 
   /** Sends what waits, until nothing does or the server cannot take it for now. */
@@ -73,16 +72,17 @@ export class Outbox extends EventTarget {
 
   /** Takes edits back: those of a guest that has gone, or one that nobody wants any more. */
   discard(entries) {
-    const gone = new Set(entries.map((entry) => entry.id))
-    save(all().filter((entry) => !gone.has(entry.id)))
+    for (const { id } of entries) remember(NAME + id, null)
     this.#changed()
   }
 
   /** Makes the edits of a guest that has gone this session's own, under new keys. */
   adopt(entries) {
-    const taken = new Set(entries.map((entry) => entry.id))
-    const moved = (entry) => ({ ...entry, id: newKey(), owner: this.session.owner, path: entry.path.split("?")[0] })
-    save(all().map((entry) => (taken.has(entry.id) ? moved(entry) : entry)))
+    for (const entry of entries) {
+      const id = newKey()
+      remember(NAME + id, { ...entry, id, owner: this.session.owner, path: entry.path.split("?")[0] })
+      remember(NAME + entry.id, null)
+    }
     this.retry()
   }
 
@@ -124,10 +124,5 @@ export class Outbox extends EventTarget {
 }
 
 function all() {
-  const kept = remembered(NAME)
-  return Array.isArray(kept) ? kept : []
-}
-
-function save(entries) {
-  remember(NAME, entries.length ? entries : null)
+  return allRemembered(NAME).sort((one, other) => one.at - other.at)
 }

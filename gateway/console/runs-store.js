@@ -76,8 +76,9 @@ export class RunsStore extends EventTarget {
   }
 
   setFavorite(run, variantId, favorite) {
-    const variants = run.variants.map((each) => (each.id === variantId ? { ...each, favorite } : each))
-    this.#put([{ ...run, variants }])
+    const known = this.run(run.run_id) ?? run
+    const variants = known.variants.map((each) => (each.id === variantId ? { ...each, favorite } : each))
+    this.#put([{ ...known, variants }])
     const path = `${pathOf(run.run_id)}/variants/${encodeURIComponent(variantId)}/favorite`
     this.outbox.add({ method: "PUT", path, body: { favorite }, topic: "runs", about: "a favourite" })
   }

@@ -81,7 +81,7 @@ export class SettingsStore extends EventTarget {
     if (same(this.value(path), value)) return
     this.problem = null
     const patch = combined(this.#draft?.patch ?? {}, patchOf(path, value))
-    this.#keep({ patch, base: this.#draft?.base ?? this.saved.version })
+    this.#keep({ patch, base: this.#draft?.base ?? this.saved?.version })
     this.#schedule()
   }
 

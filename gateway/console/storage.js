@@ -11,29 +11,41 @@ export function remembered(name) {
   }
 }
 
-/** Null forgets. Returns whether it will be there after a reload. */
+/** Null forgets. */
 export function remember(name, value) {
   try {
     if (value === null) localStorage.removeItem(PREFIX + name)
     else localStorage.setItem(PREFIX + name, JSON.stringify(value))
     instead.delete(name)
-    return true
   } catch {
     instead.set(name, value)
-    return false
   }
 }
 
-/** Calls back with the value when another tab of this browser changes it. */
-export function onRemembered(name, listener) {
-  addEventListener("storage", (event) => {
-    if (event.key === PREFIX + name || event.key === null) listener(remembered(name))
+/** Every value whose name begins so. */
+export function allRemembered(beginning) {
+  const names = [...kept(), ...instead.keys()].filter((name) => name.startsWith(beginning))
+  return names.map(remembered).filter((value) => value !== null)
+}
+
+/** Calls back with the value when another tab of this browser changes one whose name begins so. */
+export function onRemembered(beginning, listener) {
+  addEventListener("storage", ({ key }) => {
+    if (key?.startsWith(PREFIX + beginning)) listener(remembered(key.slice(PREFIX.length)))
   })
+}
+
+function kept() {
+  try {
+    return Object.keys(localStorage).filter((key) => key.startsWith(PREFIX)).map((key) => key.slice(PREFIX.length))
+  } catch {
+    return []
+  }
 }
 
 function parsed(text) {
   try {
-    return text === null ? null : JSON.parse(text)
+    return JSON.parse(text)
   } catch {
     return null // somebody else's hand: as good as absent
   }

@@ -1,40 +1,29 @@
 /** What things are called, and numbers, times and plans in plain words. Pure. */
 
-/**
- * Every setting that has a control: its path, its name, and what it can be. `kind`: switch | choice | range | number.
- * The ranges and defaults are those that the server checks.
- */
+/** Every setting that has a control, with the range and the default that the server knows: switch, choice or range. */
 export const SETTINGS = [
-  switched("accessibility.reducedMotion", "Reduced motion", "Nothing moves that need not.", false),
-  switched("accessibility.highContrastFocus", "High-contrast focus", "A broad ring around what the keyboard is at.", true),
-  switched("accessibility.announceStatusChanges", "Announce status changes", "Screen readers hear of saves and changes.", true),
-  switched("preferences.autoFavoriteWinner", "Favourite the winner", "The best take of a new run is starred by itself.", false),
-  switched("preferences.autoOpenCompare", "Open takes side by side", "A run opens with its takes compared.", true),
-  chosen("preferences.defaultPreset", "Default preset", ["cinematic-balanced", "coherence-first", "speed-first"], {
-    "cinematic-balanced": "Cinematic balanced",
-    "coherence-first": "Coherence first",
-    "speed-first": "Speed first",
-  }),
-  chosen("preferences.defaultAspectRatio", "Default aspect ratio", ["16:9", "9:16", "1:1", "4:5"]),
-  ranged("preferences.defaultDuration", "Default duration", 2, 20, 1, 6, (value) => `${value} s`),
-  ranged("preferences.defaultVariants", "Takes per run", 2, 5, 1, 3),
-  switched("behavior.autoSave", "Save changes by themselves", "Otherwise they wait for “Save now”.", true),
-  ranged("behavior.autoSaveDelayMs", "Pause before saving", 250, 5000, 50, 700, (value) => `${value} ms`),
-  chosen("behavior.renderQuality", "Render quality", ["balanced", "high", "fast"], {
-    balanced: "Balanced",
-    high: "High",
-    fast: "Fast",
-  }),
-  ranged("behavior.parallelPreviews", "Previews at a time", 1, 4, 1, 2),
-  switched("behavior.confirmBeforeClear", "Ask before clearing", "“Clear all runs” asks once more.", true),
-  chosen("theme.accent", "Accent", ["amber", "teal", "crimson"], { amber: "Amber", teal: "Teal", crimson: "Crimson" }),
-  ranged("theme.grain", "Grain", 0, 1, 0.05, 0.35, (value) => `${Math.round(value * 100)} %`),
-  ranged("theme.contrast", "Contrast", 0.9, 1.2, 0.05, 1, (value) => `${Math.round(value * 100)} %`),
-  chosen("theme.density", "Density", ["comfortable", "compact"], { comfortable: "Comfortable", compact: "Compact" }),
-  switched("developer.showRawPayload", "Show raw payload", "A run’s detail shows the JSON as it was written.", false),
-  switched("developer.enableDebugOverlay", "Debug overlay", "Session, versions and the live connection in a corner.", false),
-  switched("developer.enableKeyboardTimeline", "Keyboard timeline", "Arrow keys go from run to run.", true),
-  switched("developer.gestureNavigation", "Gesture navigation", "A swipe goes from run to run.", true),
+  switched("accessibility.reducedMotion", false, "Reduced motion", "Nothing moves that need not."),
+  switched("accessibility.highContrastFocus", true, "High-contrast focus", "A broad ring around what the keyboard is at."),
+  switched("accessibility.announceStatusChanges", true, "Announce status changes", "Screen readers hear of saves and changes."),
+  switched("preferences.autoFavoriteWinner", false, "Favourite the winner", "The best take of a new run is starred by itself."),
+  switched("preferences.autoOpenCompare", true, "Open takes side by side", "A run opens with its takes compared."),
+  chosen("preferences.defaultPreset", "Default preset", "cinematic-balanced coherence-first speed-first"),
+  chosen("preferences.defaultAspectRatio", "Default aspect ratio", "16:9 9:16 1:1 4:5"),
+  ranged("preferences.defaultDuration", 6, "Default duration", [2, 20, 1], (value) => `${value} s`),
+  ranged("preferences.defaultVariants", 3, "Takes per run", [2, 5, 1]),
+  switched("behavior.autoSave", true, "Save changes by themselves", "Otherwise they wait for “Save now”."),
+  ranged("behavior.autoSaveDelayMs", 700, "Pause before saving", [250, 5000, 50], (value) => `${value} ms`),
+  chosen("behavior.renderQuality", "Render quality", "balanced high fast"),
+  ranged("behavior.parallelPreviews", 2, "Previews at a time", [1, 4, 1]),
+  switched("behavior.confirmBeforeClear", true, "Ask before clearing", "“Clear all runs” asks once more."),
+  chosen("theme.accent", "Accent", "amber teal crimson"),
+  ranged("theme.grain", 0.35, "Grain", [0, 1, 0.05], percent),
+  ranged("theme.contrast", 1, "Contrast", [0.9, 1.2, 0.05], percent),
+  chosen("theme.density", "Density", "comfortable compact"),
+  switched("developer.showRawPayload", false, "Show raw payload", "A run’s detail shows the JSON as it was written."),
+  switched("developer.enableDebugOverlay", false, "Debug overlay", "Session, versions and connection in a corner."),
+  switched("developer.enableKeyboardTimeline", true, "Keyboard timeline", "Arrow keys go from run to run."),
+  switched("developer.gestureNavigation", true, "Gesture navigation", "A swipe goes from run to run."),
 ]
 
 const SECTIONS = {
@@ -45,12 +34,7 @@ const SECTIONS = {
   developer: "Developer Options",
 }
 
-export const STATUSES = {
-  success: "Success",
-  failed: "Failed",
-  not_executed: "Not executed",
-  not_configured: "Not configured",
-}
+export const STATUSES = ["success", "failed", "not_executed", "not_configured"]
 
 /** The stages of a restore (see design: they are the words of the log, the console and the tests). */
 export const STAGES = {
@@ -62,16 +46,26 @@ export const STAGES = {
   failed: "Failed: a service lost what it had staged",
 }
 
-function switched(name, label, hint, otherwise) {
+function switched(name, otherwise, label, hint) {
   return { path: name.split("."), kind: "switch", label, hint, otherwise }
 }
 
-function chosen(name, label, options, names = {}) {
-  return { path: name.split("."), kind: "choice", label, options, names, otherwise: options[0] }
+function chosen(name, label, options) {
+  return { path: name.split("."), kind: "choice", label, options: options.split(" "), otherwise: options.split(" ")[0] }
 }
 
-function ranged(name, label, least, most, step, otherwise, shown = String) {
+function ranged(name, otherwise, label, [least, most, step], shown = String) {
   return { path: name.split("."), kind: "range", label, least, most, step, otherwise, shown }
+}
+
+function percent(value) {
+  return `${Math.round(value * 100)} %`
+}
+
+/** `coherence-first` as “Coherence first”: ids that the server defines. */
+export function named(id) {
+  const words = String(id).replaceAll(/[-_]/g, " ")
+  return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
 export function settingAt(path) {
@@ -91,13 +85,13 @@ export function shownValue(path, value) {
   if (value === true) return "on"
   if (value === false) return "off"
   const setting = settingAt(path)
-  if (setting?.kind === "choice") return setting.names[value] ?? String(value)
+  if (setting?.kind === "choice") return named(value)
   if (setting?.kind === "range" && typeof value === "number") return setting.shown(value)
   return typeof value === "string" ? value : JSON.stringify(value)
 }
 
 export function statusName(status) {
-  return STATUSES[status] ?? (status ? String(status) : "Unknown")
+  return typeof status === "string" && status ? named(status) : "Unknown"
 }
 
 export function counted(number, one, many = `${one}s`) {
@@ -111,8 +105,7 @@ export function bytes(number) {
   return `${(number / 1000 ** power).toLocaleString("en", { maximumFractionDigits: power ? 1 : 0 })} ${units[power]}`
 }
 
-const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" })
-const MINUTE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" })
+const MINUTE = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" })
 const AGO = new Intl.RelativeTimeFormat("en", { numeric: "auto" })
 
 function dateOf(text) {
@@ -123,11 +116,6 @@ function dateOf(text) {
 export function moment(text) {
   const date = dateOf(text)
   return date ? MINUTE.format(date) : "at an unknown time"
-}
-
-export function day(text) {
-  const date = dateOf(text)
-  return date ? DAY.format(date) : "Undated"
 }
 
 /** “3 minutes ago”, as of now. */
