@@ -6,7 +6,7 @@ import random
 import secrets
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final
 
 import pytest
@@ -18,57 +18,76 @@ from tests.faults.files import at_rest, check_files
 from tests.faults.ledger import RUNS, Ledger, Write, of_runs, of_settings
 from tests.faults.line import Line
 from tests.faults.mirror import Mirror
-from tests.faults.plan import IN_CI, SEED
+from tests.faults.plan import SEED, spread
 from tests.issuer import Issuer
 from tests.processes import Stack, replicas_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
-TURNS: Final = 4 if IN_CI else 2  # every second of them with kill -9
+TURNS: Final = 2  # the second with kill -9
 DAYS: Final = 3
 ACTS: Final = 20
 IN_STEP_SECONDS: Final = 5.0  # an event takes one at most, and then there is something to fetch
-MANY: Final = 2
+GATEWAYS: Final = 2
 BY_HAND: Final = (
     *(Device.write_run, Device.write_run, Device.favour_run, Device.delete_run),
     *(Device.change_settings, Device.change_settings, Device.change_settings),
     *(Device.back_up, Device.restore, Device.undo, Device.clear_runs),
 )
-OFFLINE: Final = (Device.write_run, Device.favour_run, Device.delete_run, Device.change_settings)
+OFFLINE: Final = (
+    *(Device.write_run, Device.write_run, Device.favour_run, Device.delete_run),
+    *(Device.change_settings, Device.change_settings, Device.restore, Device.clear_runs),
+)
 AT_WORK: Final = (Device.make_run, Device.make_run, Device.write_run, Device.favour_run)
 AMISS: Final = ("database is locked", "Traceback", "unexpected_error")
 
 
 class Household:
-    """`desk` and `sofa` are browsers that listen, `phone` is mostly offline, and `worker` writes runs."""
+    """`desk` and `sofa` are browsers that listen while they are online, `phone` is mostly not, `worker` writes runs."""
 
     def __init__(self, lines: list[Line], dice: random.Random) -> None:
-        self.ledger = Ledger()
+        self.ledger, self.away = Ledger(), 0
         names = ("desk", "sofa", "phone", "worker")
         self.devices = [Device(name, line, self.ledger, dice) for name, line in zip(names, lines, strict=True)]
         self.desk, self.sofa, self.phone, self.worker = self.devices
-        self.lines = lines
-        self.listening: list[asyncio.Task[None]] = []
+        self.lines, self._dice = lines, dice
+        self.listening: dict[Device, asyncio.Task[None]] = {}
 
     @property
     def troubles(self) -> list[str]:
         return [trouble for line in self.lines for trouble in line.troubles]
 
     async def live(self) -> None:
-        """A day: everybody at once, each in an order of its own."""
-        work = [self.desk.act(BY_HAND, ACTS), self.sofa.act(BY_HAND, ACTS), self.worker.act(AT_WORK, ACTS)]
-        await asyncio.gather(*work, self._travel())
+        """A day: everybody at once, each in an order of its own. The phone is offline, and perhaps one more."""
+        away = [self.phone, *self._dice.choice(([], [self.desk], [self.sofa]))]
+        at_home = [device.act(BY_HAND, ACTS) for device in (self.desk, self.sofa) if device not in away]
+        await asyncio.gather(*at_home, self.worker.act(AT_WORK, ACTS), *map(self._travel, away))
 
-    async def _travel(self) -> None:
-        self.phone.online = False
-        await self.phone.act(OFFLINE, ACTS // 2)
-        await self.phone.come_back()
+    async def _travel(self, device: Device) -> None:
+        listens = device in self.listening
+        device.online = False
+        if listens:
+            await self.hang_up(device)
+        await device.act(OFFLINE, ACTS // 2)
+        await device.come_back()
+        self.away += 1
+        if listens:
+            self.listen(device)
+
+    def listen(self, device: Device) -> None:
+        self.listening[device] = asyncio.create_task(device.mirror.stay_in_step())
+
+    async def hang_up(self, device: Device) -> None:
+        task = self.listening.pop(device)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 @asynccontextmanager
 async def household(stack: Stack, issuer: Issuer, dice: random.Random) -> AsyncIterator[Household]:
     """Four devices that have signed in as the same person, two of which listen."""
-    urls = [stack.url_of(name) for name in replicas_of("gateway", MANY)]
+    urls = [stack.url_of(name) for name in replicas_of("gateway", GATEWAYS)]
     async with AsyncExitStack() as opened:
         lines = [await opened.enter_async_context(Line(urls, dice)) for _ in range(4)]
         home = Household(lines, dice)
@@ -76,20 +95,25 @@ async def household(stack: Stack, issuer: Issuer, dice: random.Random) -> AsyncI
         await asyncio.gather(*(device.sign_in(issuer, somebody) for device in home.devices))
         for device in home.devices:
             await device.mirror.sync()
-        home.listening = [asyncio.create_task(each.mirror.stay_in_step()) for each in (home.desk, home.sofa)]
+        for device in (home.desk, home.sofa):
+            home.listen(device)
         try:
             yield home
         finally:
-            for task in home.listening:
+            for task in home.listening.values():
                 task.cancel()
-            await asyncio.gather(*home.listening, return_exceptions=True)
+            await asyncio.gather(*home.listening.values(), return_exceptions=True)
 
 
-@pytest_asyncio.fixture(name="stack", scope="module", loop_scope="package")
-async def many_processes(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    """Two gateways and two processes of each service."""
+@pytest_asyncio.fixture(
+    name="stack", scope="module", loop_scope="package", params=spread((2, 3), 1), ids="replicas={}".format
+)
+async def many_processes(
+    request: pytest.FixtureRequest, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stack]:
+    """Two gateways and as many processes of each service."""
     folder = tmp_path_factory.mktemp("devices")
-    stack = Stack(folder, MANY, MANY, ANIMATIZE_LEASE_SECONDS="1", **issuer.environment)
+    stack = Stack(folder, GATEWAYS, request.param, ANIMATIZE_LEASE_SECONDS="1", **issuer.environment)
     try:
         await asyncio.to_thread(stack.start)
         yield stack
@@ -131,7 +155,8 @@ async def check_all_agree(home: Household, line: Line) -> None:
     runs = {run["run_id"]: run for run in await line.all_runs()}
     profile = await line.read("/api/settings")
     assert home.ledger.wrong(of_runs(runs.values()) | of_settings(profile["settings"])) == {}
-    for listening, device in zip(home.listening, (home.desk, home.sofa), strict=True):
+    assert home.listening.keys() == {home.desk, home.sofa}
+    for device, listening in home.listening.items():
         await until_in_step(device.mirror, listening, runs, profile)
     for device in home.devices:
         await device.mirror.sync()
@@ -192,6 +217,7 @@ def check_something_happened(home: Household) -> None:
         "conflicts": sum(device.conflicts for device in home.devices),
         "repeated": sum(device.repeated for device in home.devices),
         "troubles": len(home.troubles),
+        "away": home.away,
     }
     print(counts)
     assert counts["conflicts"] * counts["repeated"] > 0

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, Final
@@ -13,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.hub import MOST_SEATS, RETRY_AFTER_SECONDS
+from tests.faults.plan import spread
 from tests.issuer import Issuer
 from tests.journeys.browser import Browser
 from tests.journeys.listening import Events, Listening, listening
@@ -44,10 +46,14 @@ async def issuer() -> AsyncIterator[Issuer]:
         yield issuer
 
 
-@pytest_asyncio.fixture(name="stack", scope="module", loop_scope="module")
-async def many_processes(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    """Two gateways, and two processes of each service."""
-    stack = Stack(tmp_path_factory.mktemp("in-step"), 2, 2, **issuer.environment)
+@pytest_asyncio.fixture(
+    name="stack", scope="module", loop_scope="module", params=spread((2, 3), 1), ids="replicas={}".format
+)
+async def many_processes(
+    request: pytest.FixtureRequest, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stack]:
+    """Two gateways, and as many processes of each service."""
+    stack = Stack(tmp_path_factory.mktemp("in-step"), 2, request.param, **issuer.environment)
     try:
         await asyncio.to_thread(stack.start)
         yield stack
@@ -73,6 +79,10 @@ def both(stack: Stack) -> tuple[str, str]:
     return stack.url, stack.url_of("gateway-2")
 
 
+def processes_of(stack: Stack, service: str) -> list[str]:
+    return [name for name in stack.ports if name.split("-")[0] == service]
+
+
 async def sign_in(browser: Browser, issuer: Issuer, sub: str) -> None:
     await browser.json("POST", "/api/auth/google", {"credential": issuer.credential(sub=sub)})
 
@@ -92,13 +102,15 @@ async def test_on_connecting_the_current_value_of_every_topic_is_told(stack: Sta
             assert [len(event.data) for event in events.all] == [1] * 5
 
 
+@pytest.mark.parametrize("gateway", ["gateway", "gateway-2"])
 @pytest.mark.parametrize("topic", WRITES)
 async def test_every_write_is_told_at_both_gateways_within_a_second_and_to_nobody_else(
-    stack: Stack, browser: Browser, stranger: Browser, topic: str
+    stack: Stack, browser: Browser, stranger: Browser, topic: str, gateway: str
 ) -> None:
     async with Listening() as devices:
         one, two = [await devices.add(browser, url) for url in both(stack)]
         others = [await devices.add(stranger, url) for url in both(stack)]
+        browser.url = stack.url_of(gateway)
         for method, path, body in WRITES[topic]:
             before, started = (len(one.all), len(two.all)), time.monotonic()
             await browser.json(method, path, body)
@@ -111,6 +123,60 @@ async def test_every_write_is_told_at_both_gateways_within_a_second_and_to_nobod
         assert [len(other.all) for other in others] == [5, 5]
         for secret in ("of the content", "restored", "a key of", "runway"):
             assert secret not in one.text + two.text
+
+
+async def seconds_to_tell(devices: list[Events], write: Awaitable[Any], *topics: str) -> float:
+    """How long after its answer a write was told to each of the devices, as a change of each of the topics."""
+    before = [len(events.all) for events in devices]
+    await write
+    answered = time.monotonic()
+    heard = [await events.next(topic, since) for events, since in zip(devices, before, strict=True) for topic in topics]
+    return max(event.at for event in heard) - answered
+
+
+async def test_what_a_sign_in_brings_along_a_restore_and_its_undo_are_told_to_the_other_devices_topic_by_topic(
+    stack: Stack, issuer: Issuer, browser: Browser, stranger: Browser
+) -> None:
+    await sign_in(browser, issuer, sub="of several things")
+    document = {"settings": {"settings": {"restored": 1}}, "runs": [{"run_id": "restored"}]}
+    undo = "/api/settings/restore/several-things/undo"
+    async with Listening() as devices, Browser(stack.url_of("gateway-2")) as other:
+        mine = [await devices.add(browser, url) for url in both(stack)]
+        others = [await devices.add(stranger, url) for url in both(stack)]
+        await other.put("/api/settings", {"settings": {"of": "a guest"}})
+        await other.put("/api/runs/a", RUN)
+        await other.put(KEYS, {"api_key": "a key of some length"})
+        coming = sign_in(other, issuer, sub="of several things")
+        assert await seconds_to_tell(mine, coming, "settings", "runs", "api-keys", "sessions") < SOON
+        restoring = other.restore(document, headers={"Idempotency-Key": "several-things"})
+        assert await seconds_to_tell(mine, restoring, "settings", "runs", "restore") < SOON
+        assert await seconds_to_tell(mine, other.json("POST", undo), "settings", "runs", "restore") < SOON
+        assert await seconds_to_tell(mine, other.json("DELETE", "/api/runs"), "runs") < SOON
+        assert await seconds_to_tell(mine, other.json("POST", "/api/auth/logout"), "sessions") < SOON
+        assert [len(events.all) for events in others] == [5, 5]
+
+
+async def test_however_many_listen_each_gateway_has_one_feed_of_each_service(
+    stack: Stack, browser: Browser, stranger: Browser
+) -> None:
+    """A connection that lasts; those for a single question are closed soon after it."""
+    gateways = [psutil.Process(stack.process_id(name)) for name in ("gateway", "gateway-2")]
+    services = {port: name.split("-")[0] for name, port in stack.ports.items() if not name.startswith("gateway")}
+
+    def feeds() -> list[Counter[str]]:
+        all_ = [gateway.net_connections("tcp4") for gateway in gateways]
+        ports = [[each.raddr.port for each in some if each.status == "ESTABLISHED" and each.raddr] for some in all_]
+        return [Counter(services[port] for port in each if port in services) for each in ports]
+
+    async with Listening() as devices:
+        for person in (browser, stranger):
+            for url in both(stack):
+                for _ in range(3):
+                    await devices.add(person, url)
+        expected = [Counter(set(services.values()))] * 2
+        async with asyncio.timeout(5):
+            while await asyncio.to_thread(feeds) != expected:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.1)
 
 
 async def test_many_writes_through_all_processes_end_at_the_latest_version_everywhere(
@@ -133,10 +199,10 @@ async def test_many_writes_through_all_processes_end_at_the_latest_version_every
 
 
 async def test_a_process_that_is_killed_or_restarted_loses_no_event(stack: Stack, browser: Browser) -> None:
-    """Whichever of the two the feed is from: one after the other goes."""
+    """Whichever of them the feed is from: one after the other goes."""
     async with Listening() as devices:
         listeners = [await devices.add(browser, url) for url in both(stack)]
-        for number, name in enumerate(("settings_service", "settings_service-2")):
+        for number, name in enumerate(processes_of(stack, "settings_service")):
             await asyncio.to_thread(stack.kill, name)
             started = time.monotonic()
             version = (await browser.put("/api/settings", {"settings": {"after": number}}))["version"]
@@ -155,7 +221,7 @@ async def test_a_process_that_is_killed_or_restarted_loses_no_event(stack: Stack
 async def test_a_service_that_is_away_keeps_only_its_own_topic_and_that_comes_when_it_is_back(
     stack: Stack, browser: Browser, stranger: Browser
 ) -> None:
-    names = ("vault_service", "vault_service-2")
+    names = processes_of(stack, "vault_service")
     for person in (browser, stranger):
         await person.put(KEYS, {"api_key": "a key of some length"})
     async with Listening() as devices:

@@ -197,6 +197,17 @@ async def test_a_request_that_is_sent_again_gets_the_first_answer_and_doubles_no
     assert (await owner.refused_restore(nameless, headers={"Idempotency-Key": "a/b"}))["status"] == 400
 
 
+async def test_a_repeat_tells_of_the_current_settings_where_those_of_then_have_left_the_history(owner: Browser) -> None:
+    key, before = {"Idempotency-Key": "then"}, await owner.get("/api/settings/backup")
+    then = {"settings": {"theme": {"grain": 0.7}}}
+    first = await owner.restore(then, headers=key)
+    await owner.restore(before, mode="replace")
+    current = await owner.get("/api/settings")
+    assert current["version"] > first["settings"]["version"]
+    assert await owner.restore(then, headers=key) == first | {"settings": current}
+    assert await owner.get("/api/settings") == current
+
+
 async def test_of_two_restores_at_once_one_is_told_to_wait(owner: Browser) -> None:
     many = {"runs": [run(f"many-{number:05}", created_at=None, filler="x" * 500) for number in range(3000)]}
     text = write(many)
