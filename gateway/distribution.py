@@ -61,7 +61,8 @@ class Uploads:
             async with asyncio.timeout(STALL_SECONDS):
                 await queue.put(line)
         except TimeoutError:
-            raise unavailable("service_unavailable", f"The {keeper} service does not answer. Try again.") from None
+            detail = f"The {keeper} service does not answer. Try again."
+            raise unavailable("service_unavailable", detail, service=keeper) from None
 
     async def _open(self, keeper: str) -> asyncio.Queue[bytes | None]:
         if keeper not in self._queues:

@@ -13,6 +13,7 @@ import aiohttp
 import structlog
 from yarl import URL
 
+from chassis import tracing
 from chassis.problems import Problem
 from gateway.metrics import REPLICAS_SKIPPED, UPSTREAM_RETRIES
 from gateway.replicas import Replica, Replicas
@@ -144,7 +145,8 @@ class Sender:
 
     async def _tells_ready(self, replica: Replica) -> bool:
         try:
-            answer = await self._request(replica, Message("GET", "/health/ready"), HEALTH_CHECK)
+            asking = Message("GET", "/health/ready", tracing.outgoing())
+            answer = await self._request(replica, asking, HEALTH_CHECK)
         except FAILED:
             return False
         answer.release()

@@ -324,6 +324,7 @@ async def test_a_service_that_takes_nothing_more_is_given_up(
     with pytest.raises(Problem) as problem:
         await restore(many, order(), peers.services, Journal(database))
     assert (problem.value.status, problem.value.code) == (503, "service_unavailable")
+    assert (problem.value.extra, "runs" in problem.value.detail) == ({"service": "runs"}, True)
     assert await stage_of(database) == Stage.ABORTED
 
 

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from chassis import logs
 from gateway.sending import FAILED, Effort, Message, Sender, connections
 from tests.processes import free_ports
 
@@ -21,6 +22,7 @@ class Replica:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.ids: list[str | None] = []
         self.answer: Answer = well
         app = web.Application(client_max_size=8 << 20)
         app.router.add_route("*", "/{any:.*}", self._take)
@@ -28,6 +30,7 @@ class Replica:
 
     async def _take(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request.method)
+        self.ids.append(request.headers.get("X-Request-ID"))
         return await self.answer(request)
 
     @property
@@ -220,3 +223,13 @@ async def test_a_service_is_ready_as_long_as_one_of_its_replicas_is(
     replicas[0].answer = refuse
     assert await Sender("runs", [nobody, *(each.url for each in replicas)], http).is_ready()
     assert not await Sender("runs", [nobody, replicas[0].url], http).is_ready()
+
+
+async def test_a_service_is_asked_whether_it_is_ready_in_the_name_of_the_request_that_wants_to_know(
+    replicas: list[Replica], http: aiohttp.ClientSession
+) -> None:
+    sender = Sender("runs", [replicas[0].url], http)
+    assert await sender.is_ready()
+    logs.bind_request_id("who-wants-to-know")
+    assert await sender.is_ready()
+    assert replicas[0].ids == [None, "who-wants-to-know"]

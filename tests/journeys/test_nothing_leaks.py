@@ -25,7 +25,7 @@ from chassis.serving import ROUTES, add_routes
 from gateway import routes as gateway_routes
 from gateway.identity import Audience
 from tests.issuer import Issuer
-from tests.journeys import drive
+from tests.journeys import drive, hops, workers
 from tests.journeys.browser import Browser
 from tests.journeys.disguises import TOKEN, found
 from tests.journeys.drive import Secrets
@@ -62,16 +62,20 @@ class Told:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    return told_in("production", tmp_path_factory.mktemp("leaks"))
+
+
+def told_in(environment_name: str, folder: Path) -> Told:
     planted, port = Secrets(), five_in_a_row()
     environment = {
-        "ANIMATIZE_ENV": "production",
+        "ANIMATIZE_ENV": environment_name,
         "ANIMATIZE_COOKIE_SECURE": "false",
         "ANIMATIZE_SECRET_KEY": planted.root,
         "ANIMATIZE_SECRET_KEY_PREVIOUS": planted.previous_root,
         "ANIMATIZE_METRICS_PORT": str(port),
         "VEO_API_KEY": planted.operators_key,
     }
-    return asyncio.run(all_told(tmp_path_factory.mktemp("leaks"), environment, planted, port))
+    return asyncio.run(all_told(folder, environment, planted, port))
 
 
 async def all_told(folder: Path, environment: dict[str, str], planted: Secrets, port: int) -> Told:
@@ -85,6 +89,7 @@ async def all_told(folder: Path, environment: dict[str, str], planted: Secrets, 
 async def driven(stack: Stack, issuer: Issuer, planted: Secrets, port: int) -> dict[str, Page]:
     """The pages after the drive, under a locked vault, and while two services are away."""
     await drive.through_everything(stack, issuer, planted)
+    await workers.read_a_key(stack, planted)
     pages = {name: scraped(port + offset) for offset, name in enumerate(PROCESSES)}
     async with Browser(stack.url) as browser:
         await drive.before_a_locked_vault(browser, planted)
@@ -112,6 +117,7 @@ def all_of(planted: Secrets, stack: Stack) -> dict[str, str | bytes]:
     """What was planted, the cookies that were handed out, and what is derived from the root secrets."""
     named: dict[str, str | bytes] = {name: value for name, value in vars(planted).items() if isinstance(value, str)}
     named |= {f"cookie {number}": cookie for number, cookie in enumerate(planted.cookies)}
+    named |= {f"token {number}": token.rpartition(".")[2] for number, token in enumerate(planted.tokens)}
     for root in map(SecretStr, (planted.root, planted.previous_root, planted.foreign_root)):
         key_encryption_key = derive_key(root, salt_of(stack)).secret
         derived = (derive(root, "service-tokens"), derive(root, "gateway/idempotency"), key_encryption_key)
@@ -144,7 +150,15 @@ def test_a_secret_is_found_in_every_notation() -> None:
 
 
 def test_no_secret_is_in_any_log_or_number(told: Told) -> None:
-    assert len(told.secrets) > 25
+    check_nothing_leaked(told)
+
+
+def test_nor_is_one_in_the_log_of_development_which_is_written_otherwise(tmp_path: Path) -> None:
+    check_nothing_leaked(told_in("development", tmp_path))
+
+
+def check_nothing_leaked(told: Told) -> None:
+    assert len(told.secrets) > 27
     texts = {"log": told.log, **{name: page.text for name, page in told.pages.items()}}
     leaks = [(name, place) for name, secret in told.secrets.items() for place in texts if found(secret, texts[place])]
     assert leaks == []
@@ -180,12 +194,13 @@ def test_every_line_of_a_request_has_its_ids_and_no_other_line_has_one(told: Tol
     assert all(re.fullmatch("[0-9a-f]{32}", line["trace_id"]) for line in requests)
 
 
-def test_one_request_is_found_again_in_the_next_process(told: Told) -> None:
-    lines = [line for line in told.lines if line.get("request_id") == drive.REQUEST_ID]
-    assert {line["process"] for line in lines} == {"gateway", "runs_service"}
-    assert {line["trace_id"] for line in lines} == {drive.TRACE}
+@pytest.mark.parametrize("service", hops.REFUSED)
+def test_one_request_is_found_again_in_the_next_process(told: Told, service: str) -> None:
+    lines = [line for line in told.lines if line.get("request_id") == service]
+    assert {line["process"] for line in lines} == {"gateway", service}
+    assert {line["trace_id"] for line in lines} == {hops.TRACE}
     spans = {line["process"]: line["span_id"] for line in lines}
-    assert len({drive.CALLERS_SPAN, *spans.values()}) == 3
+    assert len({hops.CALLERS_SPAN, *spans.values()}) == 3
 
 
 @pytest.mark.parametrize("process", PROCESSES)
