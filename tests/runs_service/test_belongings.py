@@ -15,6 +15,7 @@ from runs_service.belongings import RunsBelongings
 from tests.runs_service.conftest import (
     Start,
     all_runs,
+    check_favorites,
     commit,
     counted,
     dump,
@@ -79,7 +80,7 @@ def check(file: Path, *left: str) -> None:
 
 
 def check_all(file: Path) -> set[str]:
-    """The usage of all is right, and no content is of two owners or run ids; who has anything at all."""
+    """Usage and favourites of all are right, and no content is of two owners or run ids; who has anything at all."""
     with opened(file) as tx:
         assert tx.execute("PRAGMA foreign_key_check").fetchall() == []
         owners = {row[0] for table in ("runs", "images", "usage", "staged_runs", "undo_runs")
@@ -88,6 +89,7 @@ def check_all(file: Path) -> set[str]:
         assert tx.execute(f"{doubly} GROUP BY content_id HAVING count(*) > 1").fetchall() == []
     for owner in owners:
         used(file, owner)
+    check_favorites(file)
     return owners
 
 
