@@ -92,6 +92,17 @@ async def all_runs(asker: Asker, *, limit: int = 100, **query: Any) -> list[dict
             return found
 
 
+async def favorites(asker: Asker, owner: str = "guest:a") -> list[str]:
+    """The ids of the runs that the filter shows as favourites, oldest first; all others it shows as none."""
+
+    async def found(favorite: str) -> list[str]:
+        return [each["run_id"] for each in await all_runs(asker, owner=owner, favorite=favorite)]
+
+    every, shown, rest = [await found(favorite) for favorite in ("", "true", "false")]
+    assert rest == [run_id for run_id in every if run_id not in shown]
+    return shown
+
+
 def check_favorites(file: Path) -> None:
     """Every row says of its run what its JSON says, and nothing is remembered of contents that are gone."""
     with opened(file) as tx:
