@@ -29,6 +29,7 @@ class Selection(NamedTuple):
     before: Position | None = None
     status: str | None = None
     provider: str | None = None
+    favorite: bool | None = None
     folded_q: str | None = None
 
 
@@ -60,9 +61,12 @@ def keys(owner: str, selection: Selection) -> tuple[str, dict[str, Any]]:
     """The statement, and its values, for the keys of a page and one more, newest first."""
     place = selection.before or Position(0, "")
     values = {**selection._asdict(), **place._asdict(), "owner": owner}
+    narrower = selection.status is not None or selection.provider is not None
     conditions = {
         "status": "status = :status",
         "provider": "provider = :provider",
+        # Most runs are none: those of a status or provider are found by its index, since the + forbids this one's.
+        "favorite": "+favorite = :favorite" if narrower and not selection.favorite else "favorite = :favorite",
         "folded_q": "instr(search, :folded_q) > 0",
         "before": "(instant, run_id) < (:instant, :run_id)",
     }

@@ -1,9 +1,11 @@
 """What crosses the wire. A run itself is kept as it comes; `Run` names only what it must be to be kept at all."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, RootModel, model_validator
+
+T = TypeVar("T")
 
 UNPRINTABLE = r"/\x00-\x1f\x7f-\x9f"
 LONGEST_ID = 200  # characters
@@ -18,7 +20,7 @@ def _fits_in_a_path(value: str) -> str:
 RunId = Annotated[
     str, Field(min_length=1, max_length=LONGEST_ID, pattern=f"^[^{UNPRINTABLE}]+$"), AfterValidator(_fits_in_a_path)
 ]
-Filter = Annotated[str | None, BeforeValidator(lambda value: value or None)]
+Filter = Annotated[T | None, BeforeValidator(lambda value: None if value == "" else value)]
 
 
 class Run(BaseModel):
@@ -51,17 +53,19 @@ class PageQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(100, ge=1, le=300)
-    cursor: Filter = None
-    status: Filter = None
-    provider: Filter = None
-    q: Filter = None
+    cursor: Filter[str] = None
+    status: Filter[str] = None
+    provider: Filter[str] = None
+    favorite: Filter[bool] = Field(None, description="whether a variant of the run is a favourite")
+    q: Filter[str] = None
     view: View = View.FULL
     since: str | None = Field(None, description="a token of an earlier answer; empty to begin at the beginning")
 
     @model_validator(mode="after")
     def _whoever_follows_follows_all(self) -> Self:
-        if self.since is not None and any((self.cursor, self.status, self.provider, self.q)):
-            raise ValueError("leave out cursor, status, provider and q: since takes limit and view alone")
+        others = (self.cursor, self.status, self.provider, self.favorite, self.q)
+        if self.since is not None and any(other is not None for other in others):
+            raise ValueError("leave out cursor, status, provider, favorite and q: since takes limit and view alone")
         return self
 
 

@@ -186,7 +186,7 @@ def _selection(query: models.PageQuery) -> Selection:
     except paging.BadCursor as error:
         raise Problem(400, "bad_cursor", "No page gave this cursor; begin again without one.") from error
     folded = query.q.casefold() if query.q else None
-    return Selection(query.limit, query.view, before, query.status, query.provider, folded)
+    return Selection(query.limit, query.view, before, query.status, query.provider, query.favorite, folded)
 
 
 async def _delta(request: web.Request, query: models.PageQuery, since: str) -> web.StreamResponse:

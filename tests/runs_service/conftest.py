@@ -92,6 +92,31 @@ async def all_runs(asker: Asker, *, limit: int = 100, **query: Any) -> list[dict
             return found
 
 
+async def favorites(asker: Asker, owner: str = "guest:a") -> list[str]:
+    """The ids of the runs that the filter shows as favourites, oldest first; all others it shows as none."""
+
+    async def found(favorite: str) -> list[str]:
+        return [each["run_id"] for each in await all_runs(asker, owner=owner, favorite=favorite)]
+
+    every, shown, rest = [await found(favorite) for favorite in ("", "true", "false")]
+    assert rest == [run_id for run_id in every if run_id not in shown]
+    return shown
+
+
+def check_favorites(file: Path) -> None:
+    """Every row says of its run what its JSON says, and nothing is remembered of contents that are gone."""
+    with opened(file) as tx:
+        contents = tx.execute("SELECT content_id, payload FROM contents").fetchall()
+        expected = {row["content_id"] for row in contents if _is_favorite(json.loads(row["payload"]))}
+        assert {row[0] for row in tx.execute("SELECT content_id FROM favorite_contents")} == expected
+        for row in tx.execute("SELECT content_id, favorite FROM runs"):
+            assert row["favorite"] == (row["content_id"] in expected)
+
+
+def _is_favorite(run: dict[str, Any]) -> bool:
+    return any(variant.get("favorite") is True for variant in run.get("variants", []))
+
+
 def upload(runs: list[Any], kind: str = "run", parts: Iterable[str] = ("runs",)) -> bytes:
     lines = b"".join(encode_item(f"/runs/{number}", kind, run) for number, run in enumerate(runs))
     return lines + encode_end(len(runs), parts)

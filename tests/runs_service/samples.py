@@ -39,6 +39,13 @@ def run(number: int = 1, **fields: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def favored(number: int = 1, **fields: Any) -> dict[str, Any]:
+    """The same with its second variant a favourite."""
+    made = run(number, **fields)
+    made["variants"][1]["favorite"] = True
+    return made
+
+
 def legacy_runs(name: str) -> list[dict[str, Any]]:
     """The runs of a full-size document, where those are at hand."""
     file = LEGACY / f"{name}.json"

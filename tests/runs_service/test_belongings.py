@@ -15,16 +15,18 @@ from runs_service.belongings import RunsBelongings
 from tests.runs_service.conftest import (
     Start,
     all_runs,
+    check_favorites,
     commit,
     counted,
     dump,
+    favorites,
     opened,
     restore,
     stage,
     told,
     undo,
 )
-from tests.runs_service.samples import data_url, run
+from tests.runs_service.samples import data_url, favored, run
 from tests.runs_service.test_quota import used
 from tests.support import Asker
 
@@ -79,7 +81,7 @@ def check(file: Path, *left: str) -> None:
 
 
 def check_all(file: Path) -> set[str]:
-    """The usage of all is right, and no content is of two owners or run ids; who has anything at all."""
+    """Usage and favourites of all are right, and no content is of two owners or run ids; who has anything at all."""
     with opened(file) as tx:
         assert tx.execute("PRAGMA foreign_key_check").fetchall() == []
         owners = {row[0] for table in ("runs", "images", "usage", "staged_runs", "undo_runs")
@@ -88,6 +90,7 @@ def check_all(file: Path) -> set[str]:
         assert tx.execute(f"{doubly} GROUP BY content_id HAVING count(*) > 1").fetchall() == []
     for owner in owners:
         used(file, owner)
+    check_favorites(file)
     return owners
 
 
@@ -156,6 +159,18 @@ async def test_favorites_come_along_and_can_be_set(asker: Asker) -> None:
     path = f"/api/runs/{renamed['R00000001']}/variants/R00000001-v1/favorite"
     await told(await asker.put(path, json={"favorite": False}, owner=USER))
     assert (await get(asker, "R00000001"))["variants"] == run(1)["variants"]
+
+
+async def test_favorites_are_found_with_the_user_moved_renamed_or_there_already(asker: Asker, file: Path) -> None:
+    await puts(asker, USER, favored(1), run(2), favored(3, x="theirs"))
+    await puts(asker, GUEST, favored(1), favored(2), run(3), favored(4), run(5))
+    await stage(asker, [favored(4), run(5), favored(6)])
+    _, renamed = await adopt(asker)
+    assert await favorites(asker, USER) == ["R00000001", renamed["R00000002"], "R00000003", "R00000004"]
+    assert await favorites(asker) == []
+    await commit(asker)
+    assert await favorites(asker) == ["R00000004", "R00000006"]
+    check_favorites(file)
 
 
 @pytest.mark.parametrize("run_id", ODD_IDS)

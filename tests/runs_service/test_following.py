@@ -319,7 +319,18 @@ async def test_a_page_of_megabytes_is_streamed_and_a_summary_is_light(asker: Ask
 
 
 @pytest.mark.parametrize(
-    "rest", ["cursor=x", "status=success", "provider=veo", "q=x", "limit=0", "limit=301", "view=x"]
+    "rest",
+    [
+        "cursor=x",
+        "status=success",
+        "provider=veo",
+        "favorite=true",
+        "favorite=false",
+        "q=x",
+        "limit=0",
+        "limit=301",
+        "view=x",
+    ],
 )
 async def test_since_goes_with_limit_and_view_alone(asker: Asker, rest: str) -> None:
     assert (await told(await asker.get(f"/api/runs?since=&{rest}"), 400))["code"] == "invalid_query"

@@ -3,18 +3,33 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import ClientTimeout
 
 from chassis.documents import same
+from chassis.schema import steps_of
 from runs_service import listing
 from runs_service.listing import Selection
 from runs_service.models import View
 from runs_service.paging import Position
 from runs_service.store import Store
-from tests.runs_service.conftest import Start, all_runs, counted, opened, put, told
-from tests.runs_service.samples import data_url, run
+from tests.runs_service.conftest import (
+    Start,
+    all_runs,
+    check_favorites,
+    commit,
+    counted,
+    favorites,
+    opened,
+    put,
+    restore,
+    stage,
+    told,
+    undo,
+)
+from tests.runs_service.samples import data_url, favored, run
 from tests.support import Asker
 
 
@@ -75,7 +90,19 @@ async def test_a_run_without_a_readable_time_stands_where_it_arrived_even_when_r
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=301", "limit=x", "limit=", "view=none", "view=", "limit=1&limit=2", "page=2"],
+    [
+        "limit=0",
+        "limit=301",
+        "limit=x",
+        "limit=",
+        "view=none",
+        "view=",
+        "limit=1&limit=2",
+        "page=2",
+        "favorite=x",
+        "favorite=null",
+        "favorite=2",
+    ],
 )
 async def test_a_query_that_means_nothing_is_a_400(asker: Asker, query: str) -> None:
     assert (await told(await asker.get("/api/runs?" + query), 400))["code"] in ("invalid", "invalid_query")
@@ -88,7 +115,7 @@ async def test_a_cursor_that_no_page_gave_is_a_400(asker: Asker, cursor: str) ->
 
 async def test_an_empty_filter_filters_nothing(asker: Asker) -> None:
     await put(asker, run())
-    assert await ids(asker, cursor="", status="", provider="", q="") == ["R00000001"]
+    assert await ids(asker, cursor="", status="", provider="", favorite="", q="") == ["R00000001"]
 
 
 async def test_filters_combine(asker: Asker) -> None:
@@ -106,6 +133,115 @@ async def test_filters_combine(asker: Asker) -> None:
     assert await ids(asker, status="Success") == []
     filtered = await all_runs(asker, limit=1, status="success", q="żółw")
     assert [each["run_id"] for each in filtered] == ["a", "c"]
+
+
+async def test_the_favorites_are_shown_alone_or_left_out(asker: Asker) -> None:
+    given = [favored(1), run(2), favored(3, source_image_data_url=data_url()), run(4, variants=[])]
+    for each in given:
+        await put(asker, each)
+        await put(asker, run(int(each["run_id"][1:], 16)), owner="guest:b")
+    assert same(await all_runs(asker, favorite="true"), [given[0], given[2]])
+    assert same(await all_runs(asker, favorite="false"), [given[1], given[3]])
+    assert await favorites(asker, "guest:b") == []
+
+
+async def test_favorites_combine_with_every_other_filter_and_with_pages(asker: Asker) -> None:
+    for number in range(24):
+        made = favored if number % 2 else run
+        status, provider, intent = ("success", "failed")[number % 3 > 0], ("veo", None)[number % 4 > 1], f"n{number}"
+        await put(asker, made(number, status=status, params={"provider": provider}, intent=intent))
+
+    async def numbers(favorite: str, **query: str) -> list[int]:
+        found = await all_runs(asker, limit=2, view="summary", favorite=favorite, **query)
+        return [int(each["run_id"][1:], 16) for each in found]
+
+    assert await numbers("true") == list(range(1, 24, 2))
+    assert await numbers("false") == list(range(0, 24, 2))
+    assert await numbers("true", status="success") == [3, 9, 15, 21]
+    assert await numbers("false", status="success") == [0, 6, 12, 18]
+    assert await numbers("true", provider="veo") == [1, 5, 9, 13, 17, 21]
+    assert await numbers("false", provider="veo", status="success") == [0, 12]
+    assert await numbers("true", q="N1") == [1, 11, 13, 15, 17, 19]
+    assert await numbers("true", q="N1", status="success") == [15]
+    assert await numbers("false", q="N1", provider="veo") == [12, 16]
+
+
+ODD = ["true", "True", 1, 1.0, 0, False, None, [True], {"true": True}, 'favorite":true']
+
+
+@pytest.mark.parametrize("value", ODD)
+async def test_a_favorite_is_what_the_json_says_is_exactly_true(asker: Asker, file: Path, value: Any) -> None:
+    await put(asker, {"run_id": "odd", "variants": [{"id": "a", "favorite": value}, {"id": "b"}]})
+    assert await favorites(asker) == []
+    await put(asker, {"run_id": "odd", "variants": [{"id": "a", "favorite": value}, {"favorite": True}]})
+    assert await favorites(asker) == ["odd"]
+    check_favorites(file)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"variants": []},
+        {"variants": [{}]},
+        {"favorite": True},
+        {"variants": [{"execution": {"favorite": True}, "prompt_text": '"favorite":true'}]},
+        {"execution": [{"variants": [{"favorite": True}]}], "variants": [{"favorite.": True, "$.favorite": True}]},
+    ],
+)
+async def test_a_true_in_any_other_place_makes_no_favorite(asker: Asker, fields: dict[str, Any]) -> None:
+    await put(asker, {"run_id": "odd", **fields})
+    assert await favorites(asker) == []
+
+
+async def before_favorites(start: Start, monkeypatch: pytest.MonkeyPatch) -> Asker:
+    """An instance of the release before, as far as its file and its writes go: these name nothing that came later."""
+    steps = steps_of("runs_service")[:4]
+    with monkeypatch.context() as patched:
+        patched.setattr("chassis.schema.steps_of", lambda _: steps)
+        return await start()
+
+
+async def test_favorites_from_before_are_found_live_staged_or_kept_for_an_undo(
+    start: Start, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await before_favorites(start, monkeypatch)
+    await put(before, favored(0))
+    await put(before, {"run_id": "bare"})
+    for number, value in enumerate(ODD):
+        await put(before, run(number + 20, variants=[{"favorite": value}]))
+    await restore(before, [run(0), favored(1), favored(2)])
+    await stage(before, [run(1), favored(3)], "waiting")
+    now = await start()
+    check_favorites(file)
+    assert await favorites(now) == ["R00000001", "R00000002"]
+    assert await undo(now) == (3, 0)
+    assert await favorites(now) == ["R00000000"]
+    await commit(now, "waiting")
+    assert await favorites(now) == ["R00000000", "R00000003"]
+    check_favorites(file)
+
+
+async def test_what_the_release_before_goes_on_writing_is_found_too(
+    start: Start, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await before_favorites(start, monkeypatch)
+    for each in (favored(1), run(2), run(3), favored(4)):
+        await put(before, each)
+    now = await start()
+    await put(before, run(1))
+    await told(await before.put("/api/runs/R00000002/variants/R00000002-v1/favorite", json={"favorite": True}))
+    await put(before, favored(5))
+    assert await favorites(now) == ["R00000002", "R00000004", "R00000005"]
+    await restore(before, [run(2), favored(3), favored(6)], mode="replace")
+    assert await favorites(now) == ["R00000003", "R00000006"]
+    await undo(before)
+    assert await favorites(now) == ["R00000002", "R00000004", "R00000005"]
+    await told(await before.delete("/api/runs/R00000005"))
+    await put(before, run(7))
+    assert await favorites(now) == ["R00000002", "R00000004"]
+    assert len(await all_runs(before)) == 5
+    check_favorites(file)
 
 
 @pytest.mark.parametrize("q", ["STRASSE", "coherence", "KLATKA", "ujęcie 2", "r00000001", "100%_"])
@@ -187,6 +323,16 @@ SELECTIONS = {
     "plain": (Selection(100, View.FULL), "runs_in_order (owner=?"),
     "status": (Selection(100, View.FULL, status="success"), "runs_by_status (owner=? AND status=?"),
     "provider": (Selection(100, View.SUMMARY, provider="veo"), "runs_by_provider (owner=? AND provider=?"),
+    "favorites": (Selection(100, View.FULL, favorite=True), "runs_by_favorite (owner=? AND favorite=?"),
+    "no favorites": (Selection(100, View.FULL, favorite=False), "runs_by_favorite (owner=? AND favorite=?"),
+    "favorites of many": (
+        Selection(100, View.FULL, status="success", provider="veo", favorite=True),
+        "runs_by_favorite (owner=? AND favorite=?",
+    ),
+    "no favorites of few": (
+        Selection(100, View.FULL, status="few", favorite=False),
+        "runs_by_status (owner=? AND status=?",
+    ),
 }
 
 
@@ -231,16 +377,16 @@ async def test_a_page_costs_the_same_however_many_runs_there_are(asker: Asker, f
 
 
 def fill(file: Path, owner: str, count: int) -> None:
-    """Small runs, straight into the table."""
-    payload = json.dumps({"run_id": "x", "status": "success"}).encode()
+    """Small runs, straight into the table; the oldest 90 are favourites."""
+    payloads = [json.dumps({"run_id": "x", "variants": [{"favorite": n < 90}]}).encode() for n in range(count)]
     with opened(file) as tx:
         tx.execute("BEGIN")
         first = tx.execute("SELECT coalesce(max(content_id), 0) + 1 FROM contents").fetchone()[0]
-        tx.executemany("INSERT INTO contents VALUES (?, '', ?)", ((first + n, payload) for n in range(count)))
+        tx.executemany("INSERT INTO contents VALUES (?, '', ?)", ((first + n, payloads[n]) for n in range(count)))
         tx.executemany(
             "INSERT INTO runs (owner, run_id, created, arrived, digest, status, provider, size, content_id)"
             " VALUES (?, ?, ?, ?, 'd', ?, 'veo', ?, ?)",
-            ((owner, f"R{n}", n, n, ("success", "failed")[n % 2], len(payload), first + n) for n in range(count)),
+            ((owner, f"R{n}", n, n, ("success", "failed")[n % 2], len(payloads[n]), first + n) for n in range(count)),
         )
         tx.execute("COMMIT")
 

@@ -10,8 +10,8 @@ import pytest
 from yarl import URL
 
 from chassis.documents import digest, same
-from tests.runs_service.conftest import Start, all_runs, counted, put, stage, told
-from tests.runs_service.samples import DOCUMENTS, PNG, data_url, legacy_runs, run
+from tests.runs_service.conftest import Start, all_runs, check_favorites, counted, favorites, put, stage, told
+from tests.runs_service.samples import DOCUMENTS, PNG, data_url, favored, legacy_runs, run
 from tests.support import Asker
 
 ODD_IDS = ["a b", "#1", "?x=1", "🎬 żółw", "100%", "a%20b", "a+b", "a\\b", "'; --", "x" * 200, "...", "&amp;", "{x}"]
@@ -228,6 +228,41 @@ async def test_a_favorite_changes_that_field_of_that_variant_and_nothing_else(as
     assert answer.headers["ETag"] == f'"{digest(given)}"'
     await told(await asker.put(path, json={"favorite": False}))
     assert (await told(await asker.get("/api/runs/R00000001")))["variants"][1]["favorite"] is False
+
+
+async def test_a_run_is_a_favorite_as_long_as_one_of_its_variants_is(asker: Asker, file: Path) -> None:
+    async def mark(variant: int, favorite: bool) -> list[str]:
+        path = f"/api/runs/R00000001/variants/R00000001-v{variant}/favorite"
+        await told(await asker.put(path, json={"favorite": favorite}))
+        return await favorites(asker)
+
+    await put(asker, run())
+    assert await mark(1, favorite=True) == ["R00000001"]
+    assert await mark(2, favorite=True) == ["R00000001"]
+    assert await mark(1, favorite=False) == ["R00000001"]
+    assert await mark(2, favorite=False) == []
+    check_favorites(file)
+
+
+async def test_a_run_is_a_favorite_as_it_was_written_last(asker: Asker, file: Path) -> None:
+    await told(await put(asker, favored(1)), 201)
+    await told(await asker.post("/api/runs", json=favored(2)), 201)
+    assert await favorites(asker) == ["R00000001", "R00000002"]
+    await put(asker, run(1))
+    await told(await asker.post("/api/runs", json=run(2)))
+    assert await favorites(asker) == []
+    await put(asker, favored(1, source_image_data_url=data_url()))
+    assert await favorites(asker) == ["R00000001"]
+    check_favorites(file)
+
+
+async def test_no_run_is_a_favorite_because_one_that_was_deleted_was(asker: Asker, file: Path) -> None:
+    await put(asker, favored(1))
+    await told(await asker.delete("/api/runs/R00000001"))
+    for number in (1, 2):
+        await put(asker, run(number))
+    assert await favorites(asker) == []
+    check_favorites(file)
 
 
 async def test_favorites_of_many_at_once_are_all_kept(start: Start) -> None:

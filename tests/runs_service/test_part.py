@@ -11,8 +11,21 @@ from hypothesis import strategies as st
 
 from chassis.documents import digest, same
 from chassis.peers import Scope
-from tests.runs_service.conftest import Start, abort, all_runs, commit, counted, put, restore, stage, told, upload
-from tests.runs_service.samples import DOCUMENTS, data_url, legacy_runs, run
+from tests.runs_service.conftest import (
+    Start,
+    abort,
+    all_runs,
+    check_favorites,
+    commit,
+    counted,
+    favorites,
+    put,
+    restore,
+    stage,
+    told,
+    upload,
+)
+from tests.runs_service.samples import DOCUMENTS, data_url, favored, legacy_runs, run
 from tests.runs_service.test_quota import used
 from tests.support import Asker
 
@@ -54,6 +67,16 @@ async def test_the_document_wins_and_what_it_does_not_name_stays(asker: Asker) -
     assert restored["plan"]["runs"] == counts(added=1, changed=1, unchanged=1)
     expected = [run(1), run(2, source_image_data_url=data_url()), run(3, source_image_data_url=data_url()), run(4)]
     assert same(await all_runs(asker), expected)
+
+
+async def test_the_favorites_are_those_of_the_document_and_of_what_it_does_not_name(asker: Asker, file: Path) -> None:
+    for each in (favored(1), favored(2), run(3), favored(4)):
+        await put(asker, each)
+    await stage(asker, [favored(1), run(2), favored(3), favored(5), run(6)])
+    assert await favorites(asker) == ["R00000001", "R00000002", "R00000004"]
+    await commit(asker)
+    assert await favorites(asker) == ["R00000001", "R00000003", "R00000004", "R00000005"]
+    check_favorites(file)
 
 
 async def test_what_cannot_be_used_is_named_and_the_rest_goes_in(asker: Asker) -> None:

@@ -4,8 +4,19 @@ from pathlib import Path
 from typing import Any
 
 from chassis.documents import same
-from tests.runs_service.conftest import Start, all_runs, commit, counted, dump, put, restore, stage
-from tests.runs_service.samples import data_url, run
+from tests.runs_service.conftest import (
+    Start,
+    all_runs,
+    check_favorites,
+    commit,
+    counted,
+    dump,
+    favorites,
+    put,
+    restore,
+    stage,
+)
+from tests.runs_service.samples import data_url, favored, run
 from tests.runs_service.test_quota import used
 from tests.support import Asker
 
@@ -31,6 +42,14 @@ async def test_what_the_document_does_not_name_goes(asker: Asker, file: Path) ->
     assert same(await all_runs(asker), document)
     assert len(await all_runs(asker, owner="guest:b")) == 4
     assert used(file) < used(file, "guest:b")
+
+
+async def test_the_favorites_are_those_of_the_document_alone(asker: Asker, file: Path) -> None:
+    for each in (favored(1), favored(2), run(3), favored(4)):
+        await put(asker, each)
+    await replace(asker, [favored(1), run(2), favored(3), favored(5), run(6)])
+    assert await favorites(asker) == ["R00000001", "R00000003", "R00000005"]
+    check_favorites(file)
 
 
 async def test_merging_removes_nothing(asker: Asker) -> None:

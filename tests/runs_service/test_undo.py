@@ -12,9 +12,11 @@ from tests.runs_service.conftest import (
     Start,
     abort,
     all_runs,
+    check_favorites,
     commit,
     counted,
     dump,
+    favorites,
     opened,
     put,
     restore,
@@ -22,7 +24,7 @@ from tests.runs_service.conftest import (
     told,
     undo,
 )
-from tests.runs_service.samples import data_url, run
+from tests.runs_service.samples import data_url, favored, run
 from tests.runs_service.test_quota import used
 from tests.support import Asker
 
@@ -72,6 +74,17 @@ async def test_undoing_a_restore_into_nothing_leaves_nothing(asker: Asker, file:
     assert await undo(asker) == (3, 0)
     assert used(file) == 0
     assert [counted(file, table) for table in ("runs", "contents", "images", "undo_runs")] == [0] * 4
+
+
+@pytest.mark.parametrize("mode", ["merge", "replace"])
+async def test_the_favorites_are_those_from_before_and_those_written_since(asker: Asker, file: Path, mode: str) -> None:
+    for each in (favored(1), favored(2), run(3), favored(4)):
+        await put(asker, each)
+    await restore(asker, [favored(1), run(2), favored(3), favored(5), favored(6)], mode=mode)
+    await put(asker, favored(6, intent="since"))
+    await undo(asker)
+    assert await favorites(asker) == ["R00000001", "R00000002", "R00000004", "R00000006"]
+    check_favorites(file)
 
 
 async def nothing(asker: Asker) -> None:

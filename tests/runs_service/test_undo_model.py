@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chassis.documents import same
-from tests.runs_service.conftest import abort, all_runs, counted, put, restore, stage, undo
+from tests.runs_service.conftest import abort, all_runs, check_favorites, counted, put, restore, stage, undo
 from tests.runs_service.samples import data_url
 from tests.runs_service.test_quota import used
 from tests.support import Asker
@@ -17,11 +17,12 @@ from tests.support import Asker
 IMAGES = [None, *(data_url(letter * 500) for letter in (b"a", b"b"))]
 
 
-def made(number: int, size: int, picture: int) -> dict[str, Any]:
-    return {"run_id": str(number), "x": "x" * size, "source_image_data_url": IMAGES[picture]}
+def made(number: int, size: int, picture: int, favorite: bool) -> dict[str, Any]:
+    variants = [{"favorite": favorite}]
+    return {"run_id": str(number), "x": "x" * size, "variants": variants, "source_image_data_url": IMAGES[picture]}
 
 
-RUNS = st.builds(made, st.integers(0, 4), st.integers(0, 1), st.integers(0, 2))
+RUNS = st.builds(made, st.integers(0, 4), st.integers(0, 1), st.integers(0, 2), st.booleans())
 DOCUMENTS = st.lists(RUNS, max_size=4, unique_by=lambda each: each["run_id"])
 STEPS = st.one_of(
     st.tuples(st.just("put"), RUNS),
@@ -102,7 +103,9 @@ async def test_any_sequence_ends_as_the_model_says(asker: Asker, file: Path, ste
         assert same({each["run_id"]: each for each in found}, model.live)
         assert counted(file, "undo_runs") == len(model.kept)
         used(file, owner)
+        check_favorites(file)
     await restore(asker, [], uuid4().hex, owner=owner, mode="replace")
     await restore(asker, [], uuid4().hex, owner=owner, mode="replace")
     used(file, owner)
     assert [counted(file, table) for table in ("runs", "contents", "images", "undo_runs")] == [0] * 4
+    check_favorites(file)
