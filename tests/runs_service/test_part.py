@@ -243,6 +243,15 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 NAMES = st.sampled_from(["run_id", "variants", "source_image_data_url", "created_at", "params", "status", "intent"])
 
 
+def without_null_id(value: Any) -> Any:
+    """A run whose id is null is the same run as one without: it gets its id from the rest."""
+    return (
+        {name: each for name, each in value.items() if (name, each) != ("run_id", None)}
+        if isinstance(value, dict)
+        else value
+    )
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(document=st.lists(VALUES | st.dictionaries(NAMES, VALUES, max_size=5), max_size=8), number=st.integers(0))
 async def test_any_document_is_taken_or_refused_item_by_item(asker: Asker, document: list[Any], number: int) -> None:
@@ -250,7 +259,7 @@ async def test_any_document_is_taken_or_refused_item_by_item(asker: Asker, docum
     if answer.status == 409:  # hypothesis came back to a number that is committed
         return
     plan = (await told(answer))["plan"]["runs"]
-    different = {digest(each) for each in document}
+    different = {digest(without_null_id(each)) for each in document}
     assert len(different) <= sum(plan.values()) <= len(document), "only an equal run is not counted twice"
     committed = await commit(asker, str(number))
     assert committed["plan"]["runs"] == plan
