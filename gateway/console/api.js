@@ -1,8 +1,8 @@
 /** How the console speaks to its server: JSON in and out, and every failure one kind of error. */
 
-const PATIENCE = 30_000 // milliseconds for an answer; longer ones (backups, restores) bring a signal of their own
+const PATIENCE = 30_000 // milliseconds; what takes longer brings a signal of its own
 
-/** What the server answered (RFC 9457), or that nothing came at all: `status` 0. */
+/** What the server answered (RFC 9457); `status` 0: nothing came. */
 export class Problem extends Error {
   constructor(status, value, retryAfter = null) {
     super(value?.detail ?? (status ? `The server answered ${status}.` : "The server cannot be reached."))
@@ -12,7 +12,7 @@ export class Problem extends Error {
     this.retryAfter = retryAfter
   }
 
-  /** Whether the same request may succeed later: nobody answered, nobody could, or it was one too many. */
+  /** Whether the same request may succeed later. */
   get isPassing() {
     return this.status === 0 || this.status === 429 || this.status >= 500
   }
@@ -22,29 +22,23 @@ export class Problem extends Error {
   }
 }
 
-/** Dispatches "ended" when an answer says that the session is no more, or is another than the one set in `session`. */
+/** Dispatches "ended" when the session is no more, or the cookie is of another. */
 class Api extends EventTarget {
-  session = null // its public id, without which a cookie that another tab has changed would be somebody else's profile
+  session = null // its public id
 
-  /**
-   * Asks, and gives `{status, value, etag}`. `key` is the name under which a write is done once, however often it is
-   * asked for. A `body` that is a string is JSON already. Throws Problem.
-   */
-  async ask(method, path, { body, key, headers = {}, signal, type = "application/json" } = {}) {
-    const all = { ...headers }
-    if (body !== undefined) all["Content-Type"] = type
-    if (key) all["Idempotency-Key"] = key
-    const sent = body === undefined || typeof body === "string" ? body : JSON.stringify(body)
-    const response = await this.fetch(path, { method, body: sent, headers: all, signal })
-    const value = response.status === 304 || response.status === 204 ? null : await readJson(response)
-    return { status: response.status, value, etag: response.headers.get("ETag") }
+  /** Gives `{value}`. Under its `key` a write is done once, however often it is asked for. Throws Problem. */
+  async ask(method, path, { body, key, signal } = {}) {
+    const headers = body === undefined ? {} : { "Content-Type": "application/json" }
+    if (key) headers["Idempotency-Key"] = key
+    const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body)
+    return { value: await readJson(await this.fetch(path, { method, body: text, headers, signal })) }
   }
 
   get(path, options) {
     return this.ask("GET", path, options)
   }
 
-  /** The response itself, for what is read as it comes. Throws Problem for every answer that is no success. */
+  /** The response of a success. Throws Problem. */
   async fetch(path, { signal = AbortSignal.timeout(PATIENCE), headers, ...options } = {}) {
     const asked = this.session
     const all = { ...headers, ...this.identity() }
@@ -55,7 +49,7 @@ class Api extends EventTarget {
       if (error.name === "AbortError") throw error
       throw new Problem(0)
     }
-    if (response.ok || response.status === 304) return response
+    if (response.ok) return response
     throw this.noticed(await problemOf(response), asked)
   }
 
@@ -63,7 +57,6 @@ class Api extends EventTarget {
     return this.session ? { "Animatize-Session": this.session } : {}
   }
 
-  /** Tells whoever listens that the session has ended, where that is what the problem says of the one there is now. */
   noticed(problem, asked) {
     if (problem.isSessionEnd && asked === this.session) this.dispatchEvent(new Event("ended"))
     return problem
@@ -86,7 +79,7 @@ async function readJson(response) {
 
 export const api = new Api()
 
-/** A name for a write that nobody gave before. */
+/** A name for a write. (`randomUUID` is not there on plain http.) */
 export function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16))
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")

@@ -1,8 +1,8 @@
-/** Questions that have to be answered first: the browser's own modal dialog, which keeps the keyboard and goes on Escape. */
+/** Questions that have to be answered first. */
 
 import { h } from "./dom.js"
 
-/** Shows a dialog of these contents; `close(value)` ends it. Resolves with the value, null on Escape. */
+/** Resolves with what `contents` gives to `close`, null on Escape. */
 export function dialog(title, contents, { wide = false } = {}) {
   return new Promise((resolve) => {
     let answer = null
@@ -21,7 +21,6 @@ export function dialog(title, contents, { wide = false } = {}) {
   })
 }
 
-/** Asks whether to go on. `yes` and `no` are what the buttons say; the careful one has the keyboard. */
 export async function confirm({ title, text, yes, no, danger = true }) {
   return (await dialog(title, (close) => [
     h("p", {}, text),

@@ -1,15 +1,9 @@
-/**
- * Makes elements. What comes from people becomes text nodes and attributes, never markup: nothing here parses HTML, and
- * the page's policy (Trusted Types) has no place for whoever would.
- */
+/** Makes elements. What comes from people becomes text, never markup: nothing parses HTML, and the page's policy forbids it. */
 
 const SVG = "http://www.w3.org/2000/svg"
 const OWN_PROPERTIES = new Set(["value", "checked", "disabled", "selected", "indeterminate", "open", "multiple"])
 
-/**
- * `h("button", {class: "quiet", onclick: save, "aria-pressed": false}, "Save")`. Of the properties, `on…` listens, null and
- * undefined say nothing, and a boolean stands for an attribute that is there or not, but for `aria-…`, which is told.
- */
+/** `h("button", {onclick: save, "aria-pressed": false}, "Save")`. A boolean is an attribute that is there or not, but for `aria-…`. */
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag)
   for (const [name, value] of Object.entries(properties)) set(element, name, value)
@@ -25,7 +19,6 @@ function set(element, name, value) {
   else element.setAttribute(name, value)
 }
 
-/** Puts these in place of all that an element holds. */
 export function replace(element, ...children) {
   element.replaceChildren(...present(children))
   return element
@@ -43,11 +36,9 @@ const SHAPES = {
   star: "M12 3.6l2.6 5.4 5.9.8-4.3 4.1 1 5.9-5.2-2.8-5.2 2.8 1-5.9L3.5 9.8l5.9-.8z",
   left: "M14.5 5l-7 7 7 7",
   right: "M9.5 5l7 7-7 7",
-  film: "M4 4h16v16H4zM4 9h16M4 15h16M9 4v5M15 4v5M9 15v5M15 15v5",
   cross: "M6 6l12 12M18 6L6 18",
 }
 
-/** A drawing of 24 by 24 that tells a screen reader nothing. */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg")
   const path = document.createElementNS(SVG, "path")
@@ -59,7 +50,7 @@ export function icon(name) {
   return svg
 }
 
-/** Text of a person: its own direction, and no more of it than a place can show. */
+/** Text of a person: its own direction, and no more than a place can show. */
 export function words(text, most = Infinity, tag = "span", properties = {}) {
   return h(tag, { dir: "auto", ...properties }, shortened(text, most))
 }
@@ -73,7 +64,7 @@ export function shortened(text, most) {
 let announcer
 let repeats = false
 
-/** Tells a screen reader. `always`: also where the profile wants to hear of no status (what went wrong, say). */
+/** Tells a screen reader; `always`: what went wrong is told whatever the settings say. */
 export function announce(text, { always = false } = {}) {
   announcer ??= document.getElementById("announcer")
   if (!always && document.documentElement.dataset.announce === "off") return

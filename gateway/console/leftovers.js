@@ -1,11 +1,11 @@
-/** What is to be told of before: edits that wait for a session that has ended, and what a sign-in brought along. */
+/** What is to be told of before: edits of a session that has ended, what a sign-in brought along. */
 
 import { remember, remembered } from "./storage.js"
 import { counted } from "./words.js"
 
 const NEXT_TIME = "next-time"
 
-/** Has `text` shown once the page is loaded again, as it is when somebody else's profile is to be shown. */
+/** Once the page is loaded again, as it is for another profile. */
 export function tellNextTime(text) {
   remember(NEXT_TIME, text)
 }
@@ -16,7 +16,7 @@ export function tellWhatWasLeft({ notices }) {
   remember(NEXT_TIME, null)
 }
 
-/** A guest's session cannot come back: what it had not sent can only be sent as somebody else's, or not at all. */
+/** A guest's session cannot come back: its edits are sent as somebody else's or not at all. */
 export function tellKeptEdits({ notices, outbox, session }) {
   const { orphans } = outbox
   if (!orphans.length || !session.isWelcome) return

@@ -1,16 +1,16 @@
 /**
- * What changes on other devices, as the server tells it (server-sent events), for as long as somebody looks at the page.
- * Not through EventSource: that does not say why it was refused, and a browser has six connections to a server in all.
+ * What changes on other devices (server-sent events), while somebody looks at the page: a browser has six connections to a
+ * server in all. Not through EventSource, which does not say why it was refused.
  */
 
 import { api } from "./api.js"
 
 const FIRST_PAUSE = 1000 // milliseconds
 const LONGEST_PAUSE = 30_000
-const SILENCE = 40_000 // the server is heard every 15 s: after so long the connection is dead
-const HIDDEN = 20_000 // how long a page that nobody sees keeps its connection
+const SILENCE = 40_000 // the server is heard every 15 s
+const HIDDEN = 20_000 // a page that nobody sees lets go
 
-/** Dispatches each topic with what is told of it as `detail`, and "change" when `isConnected` is another. */
+/** Dispatches each topic with what is told of it, and "change" when `isConnected` is another. */
 export class Live extends EventTarget {
   #abort = null
   #pause = FIRST_PAUSE
@@ -57,7 +57,7 @@ export class Live extends EventTarget {
         this.dispatchEvent(new CustomEvent(event, { detail: data }))
       }
     } catch (error) {
-      problem = error // told by `isConnected`; a session's end by api itself
+      problem = error
     }
     this.#abort = null
     this.#become(false)

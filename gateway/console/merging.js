@@ -1,4 +1,4 @@
-/** Settings as values: merge patches (RFC 7396), what differs, and where two have changed the same. Pure. */
+/** Settings as values, and merge patches of them (RFC 7396). Pure. */
 
 export function isObject(value) {
   return typeof value === "object" && value !== null && !Array.isArray(value)
@@ -15,7 +15,7 @@ export function merged(target, patch) {
   return Object.fromEntries(result)
 }
 
-/** Two patches as one: the second was made after the first. Unlike `merged`, a null stays one. */
+/** Two patches as one. Unlike in `merged`, a null stays one. */
 export function combined(first, second) {
   if (!isObject(first) || !isObject(second)) return second
   const result = { ...first }
@@ -31,9 +31,8 @@ export function patchOf(path, value) {
   return path.reduceRight((inner, key) => ({ [key]: inner }), value)
 }
 
-/** Each place that a patch sets: `[path, value]`; null where it removes something. */
-export function places(patch, path = []) {
-  if (!isObject(patch) || Object.keys(patch).length === 0) return path.length ? [[path, patch]] : []
+function places(patch, path = []) {
+  if (!isObject(patch)) return [path]
   return Object.entries(patch).flatMap(([key, value]) => places(value, [...path, key]))
 }
 
@@ -48,20 +47,12 @@ export function same(one, other) {
   return one === other
 }
 
-/** Where a patch made against `base` meets what was changed since: as the server tells it, `{path, base, theirs, yours}`. */
-export function conflicts(patch, base, current) {
-  return places(patch).flatMap(([path, yours]) => {
-    const before = valueAt(base, path) ?? null
-    const theirs = valueAt(current, path) ?? null
-    return same(before, theirs) || same(theirs, yours) ? [] : [{ path: pointer(path), base: before, theirs, yours }]
-  })
+/** Whether two settings differ in a place that the patch sets. */
+export function touches(patch, one, other) {
+  return places(patch).some((path) => !same(valueAt(one, path), valueAt(other, path)))
 }
 
-/** RFC 6901. */
-export function pointer(path) {
-  return path.map((key) => `/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("")
-}
-
-export function pathOf(text) {
-  return text.split("/").slice(1).map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"))
+/** The keys of a JSON Pointer (RFC 6901). */
+export function pathOf(pointer) {
+  return pointer.split("/").slice(1).map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"))
 }

@@ -2,7 +2,7 @@
 
 import { h, icon } from "./dom.js"
 
-const LASTING = 8000 // milliseconds, of what asks for nothing
+const LASTING = 8000 // milliseconds, of what is no error and asks for nothing
 
 export class Notices {
   #shown = new Map()
@@ -11,10 +11,7 @@ export class Notices {
     this.place = place
   }
 
-  /**
-   * `tone`: info | error. `actions`: `[{label, act}]`. A notice with an `id` takes the place of the one before it. What is
-   * an error or asks something stays until somebody closes it. Returns what closes it.
-   */
+  /** `tone`: info | error; `actions`: `[{label, act}]`. Takes the place of the one of its `id`. Returns what closes it. */
   show(text, { tone = "info", actions = [], id = Symbol("notice") } = {}) {
     this.close(id)
     const close = () => this.close(id)

@@ -1,20 +1,16 @@
 /**
- * Edits on their way to the server: kept in this browser until each has its answer, sent in order, one at a time, each
- * under a key of its own, so that it is done once however often the connection breaks. An edit belongs to whoever made
- * it: nobody else's session sends it.
+ * Edits on their way to the server: kept in this browser until each has its answer, sent in order, each under a key of its
+ * own, so that it is done once however often the connection breaks, and never under anybody else's session.
  */
 
 import { api, newKey, Problem } from "./api.js"
 import { allRemembered, onRemembered, remember } from "./storage.js"
 
-const NAME = "edit." // and the key of one: each for itself, so that two tabs never write over each other's
+const NAME = "edit." // each for itself, so that two tabs never write over each other's
 const FIRST_PAUSE = 1000 // milliseconds; doubled with each failure
 const LONGEST_PAUSE = 30_000
 
-/**
- * Dispatches "change" when `state` or what waits is another, "answered" `{entry, value}`, and "refused" `{entry, problem}`
- * for what the server will never take. `state`: idle | sending | waiting | ended.
- */
+/** `state`: idle | sending | waiting | ended. Dispatches "change", "answered" `{entry, value}`, "refused" `{entry, problem}`. */
 export class Outbox extends EventTarget {
   #timer = null
   #pause = FIRST_PAUSE
@@ -34,12 +30,12 @@ export class Outbox extends EventTarget {
     return all().filter((entry) => entry.owner === this.session.owner)
   }
 
-  /** What guests had not sent whose sessions have ended: it can be sent nowhere but here, if the person says so. */
+  /** What a guest had not sent whose session has ended. */
   get orphans() {
     return all().filter((entry) => entry.owner.startsWith("guest:") && entry.owner !== this.session.owner)
   }
 
-  /** `about` says in words what it is; `topic` who is to be told the answer. */
+  /** `topic` says whose it is, `about` in words what. */
   add({ method, path, body, topic, about }) {
     const at = performance.timeOrigin + performance.now()
     const entry = { id: newKey(), owner: this.session.owner, at, method, path, topic, about, body: JSON.stringify(body) }
@@ -48,7 +44,6 @@ export class Outbox extends EventTarget {
     void this.drain()
   }
 
-  /** Sends what waits, until nothing does or the server cannot take it for now. */
   async drain() {
     if (this.state === "sending" || this.session.hasEnded) return this.#settle()
     clearTimeout(this.#timer)
@@ -62,7 +57,6 @@ export class Outbox extends EventTarget {
     return this.#become("idle")
   }
 
-  /** Sends at once, whatever pause there was to be. */
   retry() {
     if (this.state === "waiting" || this.state === "ended" || this.state === "idle") {
       this.#become("idle")
@@ -70,13 +64,12 @@ export class Outbox extends EventTarget {
     }
   }
 
-  /** Takes edits back: those of a guest that has gone, or one that nobody wants any more. */
   discard(entries) {
     for (const { id } of entries) remember(NAME + id, null)
     this.#changed()
   }
 
-  /** Makes the edits of a guest that has gone this session's own, under new keys. */
+  /** Makes the edits of a guest that has gone this session's own. */
   adopt(entries) {
     for (const entry of entries) {
       const id = newKey()

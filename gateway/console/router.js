@@ -1,4 +1,4 @@
-/** Which view is shown: the part of the address behind the #, so that a reload keeps the place. */
+/** Which view is shown stands in the address behind the #, so that a reload keeps the place. */
 
 import { announce, h, replace } from "./dom.js"
 
@@ -11,7 +11,7 @@ const VIEWS = {
   devices: () => import("./views/devices.js"),
   "old-console": () => import("./views/old-console.js"),
 }
-const OPEN_TO_ALL = ["welcome", "old-console"] // before the person has said who it wants to be
+const OPEN_TO_ALL = ["welcome", "old-console"]
 const FIRST = "library"
 
 /** `#/run/R%201?take=2` as `{name: "run", rest: "R 1", query}`. */
@@ -49,7 +49,6 @@ export class Router extends EventTarget {
     void this.#show().then(() => (window.requestIdleCallback ?? setTimeout)(loadTheOthers))
   }
 
-  /** Shows what may be shown, now that the session is another. */
   check() {
     if (this.#view && this.#allowed() !== this.place.name) void this.#show()
   }
@@ -59,7 +58,7 @@ export class Router extends EventTarget {
     else location.hash = hash
   }
 
-  /** Changes the address without leaving the view: a filter, say. */
+  /** Changes the address alone. */
   note(hash) {
     history.replaceState(null, "", hash)
     this.place = placeOf(hash)
@@ -102,7 +101,6 @@ export class Router extends EventTarget {
     }
   }
 
-  /** The keyboard goes on from the heading of what is new, which a screen reader then reads. */
   #focus() {
     if (this.main.contains(document.activeElement)) return
     const heading = this.main.querySelector("h1")
@@ -112,7 +110,7 @@ export class Router extends EventTarget {
   }
 }
 
-/** While the server is there: offline every view opens as well. */
+/** So that they open offline as well. */
 function loadTheOthers() {
-  for (const load of Object.values(VIEWS)) load().catch(() => {}) // asked for again when it is to be shown
+  for (const load of Object.values(VIEWS)) load().catch(() => {})
 }

@@ -1,20 +1,17 @@
-/**
- * The runs as the library shows them: the newest pages of what matches the filter, kept in step by what the server tells
- * was written and deleted since. Summaries only; a run's detail is read when it is opened.
- */
+/** Summaries of the newest runs that match a filter, kept in step by what was written and deleted since. */
 
 import { api, Problem } from "./api.js"
 
 const PAGE = 60
-const MANY = 300 // changes at once, from which on it is cheaper to read the first page again
+const MANY = 300 // changes at once: beyond, the first page is read again
 const NO_FILTER = { q: "", status: "", provider: "", favorite: false }
 
-/** Dispatches "change" with `detail.kind`: "list" (another list), "more" (a page at its end), "runs" (some in it). */
+/** Dispatches "change"; `detail.kind`: list (another) | more (a page at its end) | runs (those of `ids`) | state. */
 export class RunsStore extends EventTarget {
   #token = null // up to where the server's changes are known
   #asked = null // the token that was told last
   #cursor = null
-  #turn = 0 // of the latest list: what belongs to an older one comes too late
+  #turn = 0 // what belongs to an earlier list comes too late
   #following = null
   #isBehind = false
 
@@ -45,7 +42,6 @@ export class RunsStore extends EventTarget {
     if (isNew || (!this.runs.length && !this.isLoading)) void this.reload()
   }
 
-  /** Reads the list again from its beginning; what is shown stays until that is there. */
   async reload() {
     this.#turn += 1
     await this.#read(null, (page) => {
@@ -63,13 +59,13 @@ export class RunsStore extends EventTarget {
     })
   }
 
-  /** Follows other devices: `token` is the latest that there is. The first one says from where on. */
+  /** `token` is the latest that there is. */
   async follow(token) {
     const isFirst = this.#token === null
     this.#asked = token
     if (isFirst) {
       this.#token = token
-      if (this.runs.length || this.isComplete) await this.reload() // it may have been read before the token was made
+      if (this.runs.length || this.isComplete) await this.reload() // which may have been read before
     } else if (token !== this.#token) {
       await this.#followSoon()
     }
@@ -88,7 +84,7 @@ export class RunsStore extends EventTarget {
     this.outbox.add({ method: "DELETE", path: pathOf(run.run_id), topic: "runs", about: "a deletion" })
   }
 
-  /** Deletes every run, now or not at all. Throws Problem. */
+  /** Throws Problem. */
   async clear(key) {
     const { value } = await api.ask("DELETE", "/api/runs", { key })
     await this.reload()
@@ -123,7 +119,6 @@ export class RunsStore extends EventTarget {
     return query
   }
 
-  /** One at a time; for those who ask meanwhile there is one more. */
   #followSoon() {
     this.#isBehind = true
     this.#following ??= this.#followAll().finally(() => (this.#following = null))
@@ -147,7 +142,7 @@ export class RunsStore extends EventTarget {
       else this.#put(value.runs)
     } catch (error) {
       if (error.status === 410) await this.#startOver()
-      else if (!(error instanceof Problem)) throw error // else it is told again once the connection is back
+      else if (!(error instanceof Problem)) throw error
     }
   }
 
@@ -194,7 +189,7 @@ export function pathOf(runId) {
   return `/api/runs/${encodeURIComponent(runId)}`
 }
 
-/** Of what is older than the end of what was read nobody knows yet what stands between. */
+/** What is older than the end of what was read comes with its page. */
 function lastKnown(runs, end) {
   const place = runs.findIndex((run) => run.run_id === end?.run_id)
   return place < 0 ? runs.length : place + 1
@@ -205,7 +200,7 @@ function newestFirst(one, other) {
   return b - a || (one.run_id < other.run_id ? 1 : -1)
 }
 
-/** A time without a zone is UTC, as the server has it; one that cannot be read is that of arrival, which is now. */
+/** A time without a zone is UTC; one that cannot be read counts as now. */
 function instant(run) {
   const text = typeof run.created_at === "string" ? run.created_at : ""
   const value = Date.parse(/[zZ]|[+-]\d\d:?\d\d$/.test(text) ? text : `${text}Z`)

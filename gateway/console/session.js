@@ -1,9 +1,9 @@
-/** Whose profile this is. The cookie itself is out of reach here; what is known of it is what the server tells. */
+/** Whose profile this is, as the server tells it: the cookie is out of reach here. */
 
 import { api } from "./api.js"
 import { onRemembered, remember, remembered } from "./storage.js"
 
-/** Dispatches "change" when it is somebody else's or has ended, and "ended" in the latter case. */
+/** Dispatches "change", and "ended" where that is the change. */
 export class Session extends EventTarget {
   constructor() {
     super()
@@ -15,7 +15,7 @@ export class Session extends EventTarget {
     onRemembered("session", (id) => this.id && id !== this.id && location.reload()) // another tab signed in or out
   }
 
-  /** Asks who this is, before anything else is asked: a read without a session would make a new one, each its own. */
+  /** Before anything else is asked: each read without a session would make a guest of its own. */
   async begin() {
     api.session = null
     const { value } = await api.get("/api/session/bootstrap")
@@ -26,18 +26,18 @@ export class Session extends EventTarget {
     this.dispatchEvent(new Event("change"))
   }
 
-  /** Google's client id, or null where nobody can sign in with Google. */
+  /** Google's; null where nobody can sign in. */
   async clientId() {
     this.google ??= (await api.get("/api/auth/config")).value
     return this.google.google_enabled ? this.google.google_client_id : null
   }
 
-  /** Whose the edits are that wait in this browser: a user's for good, a guest's as long as its session. */
+  /** By which the edits that wait in this browser are told apart. */
   get owner() {
     return this.user ? `user:${this.user.id}` : `guest:${this.id}`
   }
 
-  /** Whether the person has chosen to work as this guest, or has signed in. */
+  /** Whether somebody has signed in, or chosen to be this guest. */
   get isWelcome() {
     return this.user !== null || remembered("welcome") === this.id
   }

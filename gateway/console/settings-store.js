@@ -1,22 +1,20 @@
 /**
- * The settings as this device shows them: what the server has, the edit that is on its way, and what was changed since.
- * An edit waits for the configured pause, is then sent as a merge patch against the version it was made against, and is
- * never given up but by the person who made it.
+ * The settings as this device shows them: what the server has, the edit on its way, and what was changed since. An edit
+ * is sent after a pause, as a patch against the version it was made against, and given up by nobody but its maker.
  */
 
 import { api } from "./api.js"
-import { combined, conflicts, merged, patchOf, pathOf, same, valueAt } from "./merging.js"
+import { combined, merged, patchOf, pathOf, same, touches, valueAt } from "./merging.js"
 import { remember, remembered } from "./storage.js"
 
 const TOPIC = "settings"
-const UNSAVED_PAUSE = 700 // milliseconds, where the settings say nothing
 
-/** Dispatches "change" whenever `current`, `state` or `conflict` may be another. */
+/** Dispatches "change" whenever anything of it may be another. */
 export class SettingsStore extends EventTarget {
   #timer = null
-  #draft = null // {patch, base}: made since the last sending
+  #draft = null // {patch, base}
   #loading = null
-  #heard = 0 // the latest version that there is, as far as anybody has told
+  #heard = 0 // the latest version that was told of
 
   constructor(session, outbox) {
     super()
@@ -30,20 +28,19 @@ export class SettingsStore extends EventTarget {
     outbox.addEventListener("refused", ({ detail }) => detail.entry.topic === TOPIC && this.#refuse(detail))
   }
 
-  /** Reads what the server has, and takes up what was changed here before and not sent. Throws Problem. */
+  /** Loads, and takes up what was changed here and not sent. Throws Problem. */
   async begin() {
     this.#draft = remembered(this.#draftName)
     await this.load()
     if (this.#draft) this.#schedule()
   }
 
-  /** Reads what the server has. Throws Problem. */
   async load() {
     this.#loading ??= api.get("/api/settings").finally(() => (this.#loading = null))
     this.#know((await this.#loading).value)
   }
 
-  /** Follows other devices: reads again where there is a later version than is known here. */
+  /** Reads again where another device has made a later version. Throws Problem. */
   async follow(version = 0) {
     this.#heard = Math.max(this.#heard, version)
     const isAnswerNear = this.outbox.state === "sending" && this.#waiting().length > 0
@@ -71,12 +68,11 @@ export class SettingsStore extends EventTarget {
     return this.problem ? "refused" : "saved"
   }
 
-  /** How many edits the server has not answered yet. */
   get unsent() {
     return this.outbox.entries.length + (this.#draft ? 1 : 0)
   }
 
-  /** Changes one setting: shown at once, sent after the pause. `path` is a list of keys. */
+  /** `path` is a list of keys. */
   edit(path, value) {
     if (same(this.value(path), value)) return
     this.problem = null
@@ -85,12 +81,11 @@ export class SettingsStore extends EventTarget {
     this.#schedule()
   }
 
-  /** Sends what was changed, now. */
   save() {
     if (this.#draft && !this.conflict && !this.#waiting().length) this.leave()
   }
 
-  /** Hands what was changed to the outbox, whatever waits there: nobody will be here to send it later. */
+  /** Hands what was changed to the outbox, whatever waits there. */
   leave() {
     clearTimeout(this.#timer)
     if (!this.#draft) return
@@ -101,7 +96,7 @@ export class SettingsStore extends EventTarget {
     this.outbox.add(entry)
   }
 
-  /** Answers a conflict: `mine` are the paths (RFC 6901) whose value here goes before the other device's. */
+  /** `mine` are the paths of the conflict at which the value here wins. */
   resolve(mine) {
     const { conflicts: found, current } = this.conflict
     const theirs = found.filter((each) => !mine.has(each.path))
@@ -112,7 +107,7 @@ export class SettingsStore extends EventTarget {
     this.save()
   }
 
-  /** Makes an older version current again, by a new one. Throws Problem. */
+  /** Throws Problem. */
   async restore(version, key) {
     const { value } = await api.ask("POST", `/api/settings/history/${version}/restore`, { key })
     this.#know(value)
@@ -133,26 +128,26 @@ export class SettingsStore extends EventTarget {
     this.#changed()
   }
 
-  /** Where edits save themselves; and where it was just said that they shall not, since that is to be known as well. */
+  /** That edits shall no longer save themselves is saved all the same. */
   #schedule() {
     clearTimeout(this.#timer)
     const isAutomatic = this.value(["behavior", "autoSave"], true) || valueAt(this.#draft.patch, ["behavior", "autoSave"]) === false
-    const pause = this.value(["behavior", "autoSaveDelayMs"], UNSAVED_PAUSE)
+    const pause = this.value(["behavior", "autoSaveDelayMs"], 700)
     if (isAutomatic) this.#timer = setTimeout(() => this.save(), pause)
   }
 
-  /** What was changed while the edit was on its way was made against it, unless others have changed the same. */
+  /** What was changed meanwhile was made against this edit, unless others have changed the same. */
   #accept({ entry, value }) {
     const expected = merged(this.saved?.settings, JSON.parse(entry.body))
-    if (this.#draft && !conflicts(this.#draft.patch, expected, value.settings).length) {
+    if (this.#draft && !touches(this.#draft.patch, expected, value.settings)) {
       this.#keep({ ...this.#draft, base: value.version })
     }
     this.#know(value)
     if (this.#draft) this.#schedule()
-    void this.follow().catch(() => {}) // what cannot be read now is told again when the connection is back
+    void this.follow().catch(() => {}) // told again once the connection is back
   }
 
-  /** An edit in conflict is one that waits once more, for the person this time. */
+  /** An edit in conflict waits once more, for the person this time. */
   #refuse({ entry, problem }) {
     if (problem.status === 409 && problem.value.conflicts) {
       const base = Number(new URLSearchParams(entry.path.split("?")[1]).get("base"))

@@ -36,7 +36,7 @@ const SECTIONS = {
 
 export const STATUSES = ["success", "failed", "not_executed", "not_configured"]
 
-/** The stages of a restore (see design: they are the words of the log, the console and the tests). */
+/** The stages of a restore. */
 export const STAGES = {
   staging: "Reading and staging",
   committing: "Putting it in place",
