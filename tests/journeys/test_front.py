@@ -174,7 +174,7 @@ async def test_a_source_image_is_sent_so_that_no_browser_runs_it(
     status, headers, body = await guest.ask("GET", "/api/runs/a/source-image")
 
     assert (status, body, headers["Content-Type"]) == (200, content, media_type)
-    assert headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'; sandbox"
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
@@ -182,7 +182,7 @@ async def test_a_source_image_is_sent_so_that_no_browser_runs_it(
     assert (headers.get("Content-Disposition") == "attachment") is (media_type == "application/octet-stream")
     known = {"If-None-Match": headers["Etag"]}
     status, headers, _ = await guest.ask("GET", "/api/runs/a/source-image", headers=known)
-    assert (status, headers["Content-Security-Policy"]) == (304, "default-src 'none'; sandbox")
+    assert (status, headers["Content-Security-Policy"]) == (304, "default-src 'none'; frame-ancestors 'none'; sandbox")
 
 
 async def test_more_new_guests_than_the_limit_are_refused_and_nothing_is_made(
