@@ -22,6 +22,7 @@ from chassis.schema import Unusable
 from chassis.serving import LEAVING
 from chassis.settings import CONFIG, PROCESSES, Address, Environment, Listen, Port, load_both
 from chassis.stopping import Door, Visits, let_go
+from chassis.unreadable import Runner
 
 log = structlog.get_logger()
 
@@ -143,7 +144,7 @@ def _last_answer(leaving: asyncio.Event) -> Callable[[web.Request, web.StreamRes
 
 
 def _runner(app: web.Application) -> web.AppRunner:
-    return web.AppRunner(
+    return Runner(
         app,
         access_log=None,
         shutdown_timeout=CLOSING_SECONDS,

@@ -53,8 +53,10 @@ def purposes(module: ast.Module) -> Iterator[object]:
 
 
 def used(module: ast.Module) -> set[str]:
+    """By their own name or through their module, as in `hashlib.scrypt`."""
     names = {node.id for node in ast.walk(module) if isinstance(node, ast.Name)}
-    return names & PRIMITIVES
+    attributes = {node.attr for node in ast.walk(module) if isinstance(node, ast.Attribute)}
+    return (names | attributes) & PRIMITIVES
 
 
 def test_every_purpose_that_a_key_is_derived_for_stands_in_the_table() -> None:
@@ -74,6 +76,11 @@ def test_derive_is_called_by_its_own_name_everywhere() -> None:
                 assert all(each.asname is None for each in node.names), path
             if isinstance(node, ast.ImportFrom) and node.module == "chassis":
                 assert "secrets" not in {each.name for each in node.names}, path
+
+
+@pytest.mark.parametrize("written", ["scrypt(a)", "hashlib.scrypt(a)", "hmac.digest(a, b, c)", "argon2id.kdf(a)"])
+def test_a_module_that_makes_keys_is_seen_however_it_is_written(written: str) -> None:
+    assert used(ast.parse(written))
 
 
 def test_every_module_that_makes_keys_of_something_is_named() -> None:

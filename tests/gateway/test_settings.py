@@ -1,8 +1,12 @@
 """A gateway that was configured in a way that nobody can mean does not start, and says why without a value."""
 
+from pathlib import Path
+
 import pytest
 
 from chassis.settings import load
+from gateway.app import create_app
+from gateway.limiting import NEW_GUESTS, SIGN_INS
 from gateway.settings import Settings
 
 LONG = "a root secret that is long enough to be taken"
@@ -49,3 +53,25 @@ def test_a_value_that_nobody_can_mean_stops_the_start(
 def test_of_the_public_address_only_the_origin_counts(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
     monkeypatch.setenv("ANIMATIZE_PUBLIC_URL", written)
     assert load(Settings).public_url == "https://console.example.org"
+
+
+@pytest.mark.parametrize(
+    ("given", "secure"),
+    [({}, True), ({"COOKIE_SECURE": "false"}, False), ({"ENV": "development"}, False)],
+    ids=["in production", "in production, where it is not wanted", "in development"],
+)
+def test_production_asks_for_a_secure_cookie_by_itself(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], secure: bool
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(f"ANIMATIZE_{name}", value)
+    assert load(Settings).cookie_secure is secure
+
+
+def test_one_address_may_become_600_guests_a_minute_and_try_to_sign_in_120_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANIMATIZE_WEB_DB_PATH", str(tmp_path))
+    app = create_app(load(Settings))
+    assert [app[limit]._item.amount for limit in (NEW_GUESTS, SIGN_INS)] == [600, 120]
+    assert [app[limit]._item.get_expiry() for limit in (NEW_GUESTS, SIGN_INS)] == [60, 60]

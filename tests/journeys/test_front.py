@@ -1,5 +1,7 @@
 """The gateway as the world sees it, in production behind a proxy: its headers, its limits, its harmless images."""
 
+import asyncio
+import json
 import sqlite3
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
@@ -106,6 +108,40 @@ async def test_every_answer_is_protected(
     assert not path.startswith("/api/") or headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.parametrize(
+    ("raw", "detail"),
+    [
+        (b"GET /api/settings?" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", "too long"),  # any link can be one
+        (b"GET / HTTP/1.1\r\nHost: x\r\nCookie: a=" + b"a" * 20_000 + b"\r\n\r\n", "too long"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n<script>\r\n\r\n", "no request of HTTP"),
+        (b"\x16\x03\x01\x00\xa5\x01\x00\r\n\r\n", "no request of HTTP"),
+    ],
+    ids=["a long address", "a long cookie", "a header that is none", "another protocol"],
+)
+async def test_what_cannot_be_read_is_answered_with_the_same_protection(front: Stack, raw: bytes, detail: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", front.ports["gateway"])
+    writer.write(raw)
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    await writer.wait_closed()
+    first, *lines = head.decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    assert first.endswith(" 400 Bad Request")
+    assert headers["Content-Type"] == "application/problem+json"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Content-Security-Policy"] == NOTHING
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Strict-Transport-Security"].startswith("max-age=")
+    assert "Server" not in headers
+    assert "Set-Cookie" not in headers
+    problem = json.loads(body)
+    assert (problem["status"], problem["code"]) == (400, "unreadable")
+    assert detail in problem["detail"]
+    assert problem["request_id"] == headers["X-Request-ID"]
+    assert b"aaaa" not in body
+    assert b"script" not in body
+
+
 @pytest.mark.parametrize("path", ["/", "/api/docs"])
 async def test_a_page_has_nothing_inline_and_nothing_foreign(front: Stack, path: str) -> None:
     """What its policy would stop anyway."""
@@ -138,7 +174,7 @@ async def test_a_source_image_is_sent_so_that_no_browser_runs_it(
     status, headers, body = await guest.ask("GET", "/api/runs/a/source-image")
 
     assert (status, body, headers["Content-Type"]) == (200, content, media_type)
-    assert headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'; sandbox"
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
@@ -146,7 +182,7 @@ async def test_a_source_image_is_sent_so_that_no_browser_runs_it(
     assert (headers.get("Content-Disposition") == "attachment") is (media_type == "application/octet-stream")
     known = {"If-None-Match": headers["Etag"]}
     status, headers, _ = await guest.ask("GET", "/api/runs/a/source-image", headers=known)
-    assert (status, headers["Content-Security-Policy"]) == (304, "default-src 'none'; sandbox")
+    assert (status, headers["Content-Security-Policy"]) == (304, "default-src 'none'; frame-ancestors 'none'; sandbox")
 
 
 async def test_more_new_guests_than_the_limit_are_refused_and_nothing_is_made(

@@ -189,7 +189,7 @@ async def test_signing_in_twice_at_once_doubles_nothing(stack: Stack, browser: B
 async def test_an_old_session_is_dead_within_a_second_at_every_gateway(
     stack: Stack, browser: Browser, issuer: Issuer
 ) -> None:
-    """How long each gateway went on believing in a session that was ended through the other."""
+    """How long after a session ended through one gateway the last write was begun that the other still let through."""
     believed: dict[str, float] = {}
     for how in WAYS:
         await browser.put("/api/settings", {"settings": {"how": {"it": how}}})
@@ -199,14 +199,20 @@ async def test_an_old_session_is_dead_within_a_second_at_every_gateway(
             assert (await elsewhere.ask("PUT", "/api/settings", json={"settings": {}}, headers=kept))[0] == 200
             await end(how, browser, issuer)
             ended_at = time.monotonic()
+            believed[how] = 0.0
 
-            async def refused(elsewhere: Browser = elsewhere, kept: dict[str, str] = kept) -> bool:
-                return (await elsewhere.ask("PUT", "/api/settings", json={"settings": {}}, headers=kept))[0] == 401
+            async def refused(
+                how: str = how, elsewhere: Browser = elsewhere, kept: dict[str, str] = kept, since: float = ended_at
+            ) -> bool:
+                asked_at = time.monotonic()
+                if (await elsewhere.ask("PUT", "/api/settings", json={"settings": {}}, headers=kept))[0] == 401:
+                    return True
+                believed[how] = asked_at - since
+                return False
 
             await until(refused, pause=0.005)
-            believed[how] = time.monotonic() - ended_at
     print("believed for, in seconds:", {how: round(seconds, 3) for how, seconds in believed.items()})
-    assert max(believed.values()) < WITHIN_SECONDS + 0.5  # and how long it takes to ask, on a busy machine
+    assert max(believed.values()) <= WITHIN_SECONDS
 
 
 RESTORE = ("POST", "/api/settings/restore?mode=replace")  # a sign-in and a deletion would wait until it has ended

@@ -306,7 +306,7 @@ async def test_the_source_image_is_sent_so_that_a_browser_never_runs_it(asker: A
     assert await answer.read() == PNG
     assert answer.content_type == "image/png"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'; sandbox"
     assert answer.headers["Cache-Control"] == "private, no-cache"
     assert "Content-Disposition" not in answer.headers
     known = {"If-None-Match": answer.headers["ETag"]}
