@@ -2,32 +2,31 @@
 import { newKey } from "../api.js"
 import { confirm } from "../dialogs.js"
 import { h, replace } from "../dom.js"
-import { reading } from "./telling.js"
+import { reading } from "./page.js"
 
 const KEYS = "/api/settings/api-keys"
 const SOURCES = { profile: "Your key", environment: "From the server" }
 
 export function apiKeys(app) {
-  const leaving = new AbortController()
   const list = h("div", { class: "providers" })
   const rows = {}
-  const { read, failure } = reading(async () => {
+  const { read, failure, dispose } = reading(async () => {
     const [keys, catalogue] = await Promise.all([app.api.get(KEYS), app.api.get("/api/providers")])
     for (const key of keys.value.api_keys) {
-      rows[key.provider] ??= rowOf(app, list, catalogue.value.providers.find(({ id }) => id === key.provider), read)
+      rows[key.provider] ??= rowOf(app, list, catalogue.value.providers.find(({ id }) => id === key.provider), () => read())
       rows[key.provider](key)
     }
-  })
-  app.live.addEventListener("api-keys", read, leaving)
-  return { element: h("div", {}, failure, list), dispose: () => leaving.abort() }
+  }, app.live, "api-keys")
+  return { element: h("div", {}, failure, list), dispose }
 }
 
 /** Adds a provider to the list; gives what shows how its key stands. */
-function rowOf({ api, announce }, list, { id, label, lifecycle: { status, note }, ...provider }, read) {
+function rowOf({ api, announce }, list, { id, label, lifecycle: { status, note }, ...abilities }, read) {
+  const { max_duration: most, supports_audio: hasAudio, est_cost_per_second: cost } = abilities
   const state = h("p", { class: "state" })
   const wrong = h("p", { class: "bad", role: "alert" })
-  const input = h("input", { type: "password", autocomplete: "off", required: true, "aria-label": `${label} key`, placeholder: "Paste a key" })
-  const send = async (method, body, done) => {
+  const input = h("input", { type: "password", autocomplete: "off", required: true, minlength: 8, "aria-label": `${label} key`, placeholder: "Paste a key" })
+  const send = async (method, done, body) => {
     const typed = input.value
     replace(wrong)
     try {
@@ -35,33 +34,26 @@ function rowOf({ api, announce }, list, { id, label, lifecycle: { status, note }
       if (body && input.value === typed) input.value = ""
       input.focus()
       announce(`${label} key ${done}`)
-      await read()
+      void read()
     } catch ({ message }) {
       replace(wrong, message)
     }
   }
-  const save = (event) => {
-    event.preventDefault()
-    void send("PUT", { api_key: input.value }, "saved")
-  }
+  const save = (event) => [event.preventDefault(), send("PUT", "saved", { api_key: input.value })]
   const question = { title: `Clear the ${label} key?`, text: "The server forgets it for good.", yes: "Clear", no: "Keep" }
-  const clear = async () => (await confirm(question)) && send("DELETE", undefined, "cleared")
+  const clear = async () => (await confirm(question)) && send("DELETE", "cleared")
   const clearing = h("button", { type: "button", class: "danger", onclick: clear }, "Clear key")
-  list.append(h("fieldset", { class: "panel" },
-    h("legend", {}, label),
-    h("p", { class: "state" }, status !== "active" && h("span", { class: "tag bad" }, status.replaceAll("_", " ")), note),
-    h("p", { class: "hint" }, abilities(provider)),
+  const end = status !== "active" && [h("span", { class: "tag bad" }, status.replace("_", " ")), h("span", { class: "hint" }, note)]
+  list.append(h("div", { class: "panel", role: "group", "aria-labelledby": `key-${id}` },
+    h("div", { class: "state" }, h("h3", { id: `key-${id}` }, label), end),
+    h("p", { class: "hint" }, `${most ? `Up to ${most} s` : "Stills"} · ${hasAudio ? "audio" : "no audio"} · $${cost.toFixed(2)} per second`),
     state,
     h("form", { class: "state", onsubmit: save }, input, h("button", {}, "Save key"), clearing),
     wrong))
   return ({ masked, source }) => {
     const isLost = masked === "corrupted"
     clearing.disabled = source !== "profile"
-    const text = isLost ? "Cannot be read: enter it again" : SOURCES[source] ?? "Not set"
-    replace(state, h("span", { class: isLost ? "tag bad" : "tag" }, text), !isLost && masked && h("code", {}, masked))
+    const tag = h("span", { class: isLost ? "tag bad" : "tag" }, isLost ? "Cannot be read: enter it again" : SOURCES[source] ?? "Not set")
+    replace(state, tag, !isLost && masked && h("code", {}, masked))
   }
-}
-
-function abilities({ max_duration: most, supports_audio: hasAudio, est_cost_per_second: cost }) {
-  return `${most ? `Up to ${most} s` : "Stills"} · ${hasAudio ? "audio" : "no audio"} · $${cost.toFixed(2)} per second`
 }
