@@ -5,7 +5,7 @@ import { h, replace } from "../dom.js"
 import { reading } from "./page.js"
 
 const KEYS = "/api/settings/api-keys"
-const SOURCES = { profile: "Your key", environment: "From the server" }
+const STATES = { corrupted: "Cannot be read: enter it again", profile: "Your key", environment: "From the server" }
 
 export function apiKeys(app) {
   const list = h("div", { class: "providers" })
@@ -13,16 +13,16 @@ export function apiKeys(app) {
   const { read, failure, dispose } = reading(async () => {
     const [keys, catalogue] = await Promise.all([app.api.get(KEYS), app.api.get("/api/providers")])
     for (const key of keys.value.api_keys) {
-      rows[key.provider] ??= rowOf(app, list, catalogue.value.providers.find(({ id }) => id === key.provider), () => read())
-      rows[key.provider](key)
+      const provider = catalogue.value.providers.find(({ id }) => id === key.provider)
+      void (rows[key.provider] ??= rowOf(app, list, provider, () => read()))(key)
     }
   }, app.live, "api-keys")
   return { element: h("div", {}, failure, list), dispose }
 }
 
 /** Adds a provider to the list; gives what shows how its key stands. */
-function rowOf({ api, announce }, list, { id, label, lifecycle: { status, note }, ...abilities }, read) {
-  const { max_duration: most, supports_audio: hasAudio, est_cost_per_second: cost } = abilities
+function rowOf({ api, announce }, list, provider, read) {
+  const { id, label, lifecycle: { status, note }, max_duration: most, supports_audio: hasAudio, est_cost_per_second: cost } = provider
   const state = h("p", { class: "state" })
   const wrong = h("p", { class: "bad", role: "alert" })
   const input = h("input", { type: "password", autocomplete: "off", required: true, minlength: 8, "aria-label": `${label} key`, placeholder: "Paste a key" })
@@ -51,9 +51,8 @@ function rowOf({ api, announce }, list, { id, label, lifecycle: { status, note }
     h("form", { class: "state", onsubmit: save }, input, h("button", {}, "Save key"), clearing),
     wrong))
   return ({ masked, source }) => {
-    const isLost = masked === "corrupted"
+    const lost = masked === "corrupted" && masked
     clearing.disabled = source !== "profile"
-    const tag = h("span", { class: isLost ? "tag bad" : "tag" }, isLost ? "Cannot be read: enter it again" : SOURCES[source] ?? "Not set")
-    replace(state, tag, !isLost && masked && h("code", {}, masked))
+    replace(state, h("span", { class: lost ? "tag bad" : "tag" }, STATES[lost || source] ?? "Not set"), !lost && masked && h("code", {}, masked))
   }
 }

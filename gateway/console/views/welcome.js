@@ -45,7 +45,7 @@ async function signIn({ settings, outbox, session }, credential) {
   settings.save()
   for (let turn = 0; turn < 30 && outbox.state === "sending"; turn += 1) await new Promise((resolve) => setTimeout(resolve, 100))
   const { runs, settings: profile, history, api_keys: keys, renamed_count: renamed, stayed } = (await session.signIn(credential)).adopted
-  const counts = [[runs, "run"], [profile, "profile"], [history, "version"], [keys, "key"], [renamed, "run under a new id", "runs under new ids"]]
+  const counts = [[runs, "run"], [profile, "profile of settings"], [history, "earlier version"], [keys, "provider key"], [renamed, "run under a new id", "runs under new ids"]]
   const parts = counts.filter(([number]) => number).map((each) => counted(...each))
   const left = stayed.map(({ name, reason }) => ` Key of ${name} left behind: ${reason}.`)
   tellNextTime(`Signed in. ${parts.length ? `Came along: ${parts.join(", ")}.` : ""}${left.join("")}`)
