@@ -72,7 +72,7 @@ const KINDS = {
   choice(known, edit, { options, names }) {
     const radios = options.map((value) => h("input", { type: "radio", name: known.id, value, oninput: () => edit(value) }))
     const swatch = (value) => known.id === "theme-accent" && h("i", { "data-accent": value })
-    const labels = radios.map((radio) => h("label", {}, radio, swatch(radio.value), names[radio.value] ?? radio.value))
+    const labels = radios.map((radio) => h("label", {}, radio, swatch(radio.value), named(radio.value)))
     const show = (value) => radios.forEach((radio) => (radio.checked = radio.value === value))
     return [h("div", { ...known, class: "choices", role: "radiogroup" }, labels), show]
   },
