@@ -11,7 +11,8 @@ export function exportPart({ announce }) {
   const place = h("div")
   const told = h("div")
   const box = h("input", { type: "checkbox", onchange: () => replace(place, box.checked && secret) })
-  const button = h("button", { class: "primary" }, "Export backup")
+  const once = (event) => event.detail > 1 && event.preventDefault() // the second click of two would cancel
+  const button = h("button", { class: "primary", onclick: once }, "Export backup")
   let leaving = null
 
   async function save(event) {
@@ -23,6 +24,7 @@ export function exportPart({ announce }) {
     replace(told, text, h("progress", { "aria-label": "Export" }))
     try {
       const link = await written(box.checked && secret.control.value, leaving.signal, (size) => (text.textContent = `${bytes(size)} written`))
+      secret.control.value = ""
       replace(told, link)
       link.click()
     } catch (problem) {
