@@ -10,7 +10,7 @@ const SAVE = `Object.assign(document.createElement("a"), {
 
 export function view() {
   const title = "Bring your data from the old console"
-  const element = h("section", { class: "data panel" }, h("h1", {}, title),
+  const element = h("section", { class: "data" }, h("h1", {}, title),
     h("ol", { class: "numbered" },
       h("li", {}, "In the browser that has the data, open the old console, then the developer tools (F12), Console."),
       h("li", {}, "Paste this there. It saves a file:", code(SAVE), "Or this, and paste what it copies into a new file:", code(COPY)),
