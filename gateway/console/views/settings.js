@@ -1,6 +1,6 @@
 /** Every setting as a control that saves itself, beside the provider keys and the backups. */
 import { h, replace } from "../dom.js"
-import { nameOf, SETTINGS } from "../words.js"
+import { named, nameOf, SETTINGS } from "../words.js"
 import { apiKeys } from "./api-keys.js"
 import { dataSection } from "./data.js"
 import { reading } from "./page.js"
