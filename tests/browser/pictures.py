@@ -1,0 +1,45 @@
+"""Pictures out of nothing but numbers, the same each time."""
+
+import zlib
+from base64 import b64encode
+from typing import Final
+
+Colour = tuple[int, int, int]
+
+SMALL: Final = (32, 18)
+
+
+def png(width: int, height: int, pixels: bytes) -> bytes:
+    """Eight bits each of red, green and blue, row by row; each row is written as its difference from the one above."""
+    stride = width * 3
+    rows, above = bytearray(), bytes(stride)
+    for start in range(0, height * stride, stride):
+        row = pixels[start : start + stride]
+        rows += b"\x02" + bytes((now - before) & 255 for now, before in zip(row, above, strict=True))
+        above = row
+    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + b"\x08\x02\x00\x00\x00"
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
+
+
+def data_url(picture: bytes) -> str:
+    return f"data:image/png;base64,{b64encode(picture).decode()}"
+
+
+def swatch(number: int) -> bytes:
+    """A small picture; no two of the first sixteen million are alike."""
+    width, height = SMALL
+    colour = number.to_bytes(3, "little")
+    rows = (bytes(mixed((40, 40, 48), (colour[0], 120, 90), y / height)) * width for y in range(1, height))
+    return png(width, height, colour * width + b"".join(rows))
+
+
+def mixed(one: Colour, other: Colour, part: float) -> Colour:
+    """So many parts of the other; none below 0, and all from 1 on."""
+    part = min(1.0, max(0.0, part))
+    red, green, blue = (int(a + (b - a) * part) for a, b in zip(one, other, strict=True))
+    return red, green, blue
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
