@@ -9,17 +9,19 @@ from typing import Any, Final
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page, StorageState, expect
 
 from tests.browser import chromium
 from tests.browser.google import Google
 from tests.browser.guard import Guard
+from tests.browser.profiles import runs, seed
 from tests.issuer import Issuer
 from tests.processes import Stack, running
 
 Newcomer = Callable[..., Awaitable[Page]]
 
 HERE: Final = Path(__file__).parent
+MANY: Final = 10_000
 PATIENCE: Final = 10_000  # milliseconds, for whatever is to appear
 EVERYWHERE: Final[dict[str, Any]] = {"locale": "en-GB", "timezone_id": "UTC"}
 expect.set_options(timeout=PATIENCE)
@@ -94,6 +96,16 @@ async def page(newcomer: Newcomer) -> Page:
 async def other_page(newcomer: Newcomer) -> Page:
     """In a browser of somebody else, or on another device of the same person."""
     return await newcomer()
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def many_runs(browser: Browser, stack: Stack) -> StorageState:
+    """The cookie of a profile of 10,000 runs, to look at and not to change: `newcomer(storage_state=many_runs)`."""
+    context = await browser.new_context(base_url=stack.url)
+    await seed(context, runs=runs(MANY))
+    state = await context.storage_state()
+    await context.close()
+    return state
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
