@@ -14,7 +14,7 @@ from playwright.async_api import Browser, BrowserContext, Page, StorageState, ex
 from tests.browser import chromium
 from tests.browser.google import Google
 from tests.browser.guard import Guard
-from tests.browser.profiles import runs, seed
+from tests.browser.profiles import continue_as_guest, runs, seed
 from tests.issuer import Issuer
 from tests.processes import Stack, running
 
@@ -100,9 +100,10 @@ async def other_page(newcomer: Newcomer) -> Page:
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def many_runs(browser: Browser, stack: Stack) -> StorageState:
-    """The cookie of a profile of 10,000 runs, to look at and not to change: `newcomer(storage_state=many_runs)`."""
+    """Opens a profile of 10,000 runs, to look at and not to change: `newcomer(storage_state=many_runs)`."""
     context = await browser.new_context(base_url=stack.url)
     await seed(context, runs=runs(MANY))
+    await continue_as_guest(await context.new_page())
     state = await context.storage_state()
     await context.close()
     return state

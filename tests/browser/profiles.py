@@ -1,10 +1,13 @@
-"""Fills the profile of a browser through the API, with its own cookie: runs by the thousand, settings, keys."""
+"""Fills the profile of a browser through the API, with its own cookie: runs by the thousand, settings, keys.
+
+`continue_as_guest` is the person's own part: before, the console shows nobody's library.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from playwright.async_api import APIResponse, BrowserContext
+from playwright.async_api import APIResponse, BrowserContext, Page
 
 from chassis.documents import write
 from tests.browser.pictures import data_url, swatch
@@ -51,7 +54,8 @@ def runs(number: int, first: int = 0) -> list[dict[str, Any]]:
 
 def run(which: int, intent: str, **fields: Any) -> dict[str, Any]:
     """One as the console writes it, with `fields` in place of the usual ones. `which` names it, and dates it."""
-    provider, status = PROVIDERS[which % len(PROVIDERS)], STATUSES[which // 2 % len(STATUSES)]
+    provider = PROVIDERS[which % len(PROVIDERS)]
+    status = fields.pop("status", STATUSES[which // 2 % len(STATUSES)])
     image = fields.pop("image", None) or swatch(which)
     usual: dict[str, Any] = {
         "run_id": f"R{which:08x}",
@@ -82,6 +86,13 @@ async def seed(
         await _sent(context, "PATCH", "/api/settings", settings)
     for provider, key in (keys or {}).items():
         await _sent(context, "PUT", f"/api/settings/api-keys/{provider}", {"api_key": key})
+
+
+async def continue_as_guest(page: Page) -> None:
+    """Open the console for the first time, and stay; from then on the context's storage state opens it at once."""
+    await page.goto("/")
+    await page.get_by_role("button", name="Continue as guest").click()
+    await page.get_by_role("heading", name="Library").wait_for()
 
 
 async def _sent(context: BrowserContext, method: str, path: str, value: Any = None) -> APIResponse:

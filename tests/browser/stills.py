@@ -124,32 +124,43 @@ def _boat(across: float) -> float:
 
 
 def _person(across: float) -> float:
-    """How far somebody stands out of the ground, so many columns from the middle."""
-    if abs(across) < 4.5:
-        return 56 + math.sqrt(20.3 - across * across) * 1.5
-    return 50 - 0.6 * abs(across) if abs(across) < 10 else 0
+    """How far somebody in a cloak stands out of the ground, so many columns from the middle."""
+    far = abs(across)
+    if far < 4:
+        return 56 + math.sqrt(16 - far * far) * 1.6
+    return 50 - 0.14 * far * far if far < 14 else 0
 
 
 def _drawn(mood: Mood, ridges: Sequence[Ridge], lights: Sequence[Light]) -> bytes:
-    fronts = ridges[::-1]
-    tops = list(zip(*(ridge.tops for ridge in fronts), strict=True))
+    tops = list(zip(*(ridge.tops for ridge in ridges), strict=True))
     across = [[_bell((x / WIDTH - light.x) / light.wide) for x in range(WIDTH)] for light in lights]
     pixels = bytearray()
     for y in range(HEIGHT):
         down = y / HEIGHT
         sky = mixed(mood.high, mood.low, down**1.2)
-        colours = [mixed(ridge.high, ridge.low, down) for ridge in fronts]
+        colours = [mixed(ridge.high, ridge.low, down) for ridge in ridges]
         strengths = [_bell((down - light.y) / light.high) for light in lights]
         shining = [(much, light.colour, row) for much, light, row in zip(strengths, lights, across, strict=True)]
         shining = [each for each in shining if each[0] > 0.02]
         for x in range(WIDTH):
-            behind = next((c for top, c in zip(tops[x], colours, strict=True) if y >= top), None)
-            colour = _lit(
-                behind or sky, ((much * row[x], light) for much, light, row in shining), 0.35 if behind else 1
-            )
+            colour, hidden = _before(sky, zip(tops[x], colours, strict=True), y + 1)
+            colour = _lit(colour, ((much * row[x], light) for much, light, row in shining), 1 - 0.65 * hidden)
             dark = (1 - (down - 0.5) ** 2) * (1 - (x / WIDTH - 0.5) ** 2 * 1.1)
             pixels += bytes(int(part * dark) for part in colour)
     return bytes(pixels)
+
+
+def _before(sky: Lit, ridges: Iterable[tuple[float, Colour]], y: int) -> tuple[Lit, float]:
+    """What stands before the sky there, and how much of the sky it hides: at an edge, the part that it covers."""
+    colour, hidden = sky, 0.0
+    for top, ridge in ridges:
+        covered = y - top
+        if covered >= 1:
+            colour, hidden = ridge, 1.0
+        elif covered > 0:
+            red, green, blue = ((b - a) * covered + a for a, b in zip(colour, ridge, strict=True))
+            colour, hidden = (red, green, blue), max(hidden, covered)
+    return colour, hidden
 
 
 def _lit(colour: Lit, lights: Iterable[tuple[float, Colour]], much: float) -> Lit:
