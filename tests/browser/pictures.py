@@ -11,13 +11,11 @@ DARKENING: Final = (b"\x02" + b"\xfe\xfc\xfb" * SMALL[0]) * (SMALL[1] - 1)  # ea
 
 
 def png(width: int, height: int, pixels: bytes) -> bytes:
-    """Eight bits each of red, green and blue, row by row; each row is written as its difference from the one above."""
-    stride = width * 3
-    rows, above = bytearray(), bytes(stride)
+    """Eight bits each of red, green and blue, row by row; each is written as its difference from that to its left."""
+    stride, rows = width * 3, bytearray()
     for start in range(0, height * stride, stride):
         row = pixels[start : start + stride]
-        rows += b"\x02" + bytes((now - before) & 255 for now, before in zip(row, above, strict=True))
-        above = row
+        rows += b"\x01" + bytes((here - left) & 255 for here, left in zip(row, b"\0\0\0" + row, strict=False))
     return _file(width, height, rows)
 
 
