@@ -18,7 +18,7 @@ UNNAMED_AND_PALE = """() => {
     for (const property of ["padding", "margin", "border"]) button.style.setProperty(property, "0")
     return button
   })
-  document.querySelector("main").append(image, text, ...near)
+  document.body.append(image, text, ...near)
 }"""
 
 

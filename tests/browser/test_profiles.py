@@ -59,7 +59,8 @@ async def test_googles_button_signs_in_the_account_that_was_chosen(
           method: "POST", body: JSON.stringify({{credential}}), headers: {{"Content-Type": "application/json"}},
         }})
         google.accounts.id.initialize({{...{configuration}, callback}})
-        google.accounts.id.renderButton(document.querySelector("main"), {{type: "standard"}})
+        const place = document.body.appendChild(document.createElement("div"))
+        google.accounts.id.renderButton(place, {{type: "standard"}})
         resolve()
       }}
       document.head.append(script)
