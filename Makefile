@@ -8,16 +8,25 @@ COMPILE := $(BIN) -m piptools compile -q --strip-extras --generate-hashes --no-h
 # Two makes that start together take turns, where there is flock; the lock is on this file, so that none is left behind.
 TURN := $(if $(shell command -v flock),flock Makefile)
 
-.PHONY: run test compose-test lint bench lock clean
+.PHONY: run test compose-test browser-test browser screenshots lint bench lock clean
 
 run: $(VENV)/runtime
 	@$(BIN) -m chassis.stack
 
-test: lint
+test: lint browser
 	@$(BIN) -m pytest $(ARGS)
 
 compose-test: $(VENV)/development
 	@ANIMATIZE_TEST_ENGINE=required $(BIN) -m pytest tests/compose $(ARGS)
+
+browser-test: $(VENV)/development browser
+	@ANIMATIZE_TEST_BROWSER=$${ANIMATIZE_TEST_BROWSER:-required} $(BIN) -m pytest tests/browser $(ARGS)
+
+browser:
+	@sh tests/browser/install
+
+screenshots: $(VENV)/development browser
+	@$(BIN) -m tests.browser.screenshots
 
 lint: $(VENV)/development
 	@$(BIN) -m ruff check -q

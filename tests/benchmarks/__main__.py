@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import uvloop
 
-from tests.benchmarks import large
+from tests.benchmarks import console, large
 from tests.benchmarks.load import requests_a_second
 from tests.benchmarks.report import say
 from tests.journeys.browser import Browser
@@ -97,6 +97,12 @@ def measure_a_large_profile() -> None:
         uvloop.run(large.measure(stack, Path(folder)))
 
 
+def measure_the_console() -> None:
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder), **ENVIRONMENT) as stack:
+        uvloop.run(console.measure(stack))
+
+
 if __name__ == "__main__":
     measure_requests()
     measure_a_large_profile()
+    measure_the_console()
