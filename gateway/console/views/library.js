@@ -38,7 +38,7 @@ export function view({ api, notices, router, runs, settings }, place) {
     h("search", { class: "filters", oninput: askSoon }, search, status, provider, favorite, all),
     list, message, older,
   )
-  const end = new IntersectionObserver(([{ isIntersecting }]) => isIntersecting && more(), { rootMargin: "1200px" })
+  const end = new IntersectionObserver((seen) => seen.at(-1).isIntersecting && more(), { rootMargin: "1200px" })
   let filter, timer, wanted
 
   function moveTo({ query }) {
