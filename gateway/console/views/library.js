@@ -17,7 +17,7 @@ export function statusMark(status) {
 }
 
 export function picture(src, properties) {
-  const none = icon("film")
+  const none = icon("frames")
   const image = src && h("img", { src, alt: "", ...properties, onerror: () => image.replaceWith(none) })
   return image || none
 }
@@ -26,7 +26,7 @@ export function view({ api, notices, router, runs, settings }, place) {
   const heading = h("h1", { tabindex: -1 }, "Library")
   const count = h("p", { class: "quiet" })
   const search = h("input", { type: "search", name: "q", "aria-label": "Search runs", placeholder: "Search runs" })
-  const status = choice("Status", Object.entries(STATUSES))
+  const status = choice("Status", STATUSES.map((each) => [each, statusName(each)]))
   const provider = choice("Provider", [])
   const favorite = h("button", { onclick: () => ask({ favorite: !filter.favorite && "true" }) }, icon("star"), "Favourites")
   const all = h("button", { onclick: () => router.go("#/library") }, "Clear filters")

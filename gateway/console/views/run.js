@@ -9,7 +9,7 @@ import { lastSeen, libraryHash, picture, statusMark } from "./library.js"
 
 export function view({ api, notices, outbox, router, runs, settings }, place) {
   const left = new AbortController()
-  let id, run, etag, source, isCompared, startX
+  let id, run, isRead, source, isCompared, startX
   const heading = h("h1", { dir: "auto" })
   const remove = h("button", { class: "danger small", onclick: ask }, "Delete run")
   const frame = h("figure")
@@ -43,7 +43,8 @@ export function view({ api, notices, outbox, router, runs, settings }, place) {
   function moveTo({ rest }) {
     if (left.signal.aborted) return false
     id = lastSeen.id = rest
-    run = etag = null
+    run = null
+    isRead = false
     know(runs.run(id) ?? {})
     follow()
     void read()
@@ -53,12 +54,12 @@ export function view({ api, notices, outbox, router, runs, settings }, place) {
   async function read() {
     const asked = id
     await null // by then an edit of one's own is in the outbox, and until it is answered the server knows less
-    if (etag && outbox.entries.some(({ topic }) => topic === "runs")) return
+    if (isRead && outbox.entries.some(({ topic }) => topic === "runs")) return
     try {
-      const answer = await api.get(pathOf(id), { headers: etag ? { "If-None-Match": etag } : {} })
+      const { value } = await api.get(pathOf(id))
       if (asked !== id) return
-      etag = answer.etag
-      know(answer.value ?? run)
+      isRead = true
+      know(value)
     } catch (problem) {
       if (asked === id) tell(problem)
     }
@@ -145,7 +146,7 @@ export function view({ api, notices, outbox, router, runs, settings }, place) {
 
   function changed({ detail: { kind, ids } }) {
     follow()
-    if (ids.includes(id) || (etag && kind === "list")) void read()
+    if (ids.includes(id) || (isRead && kind === "list")) void read()
   }
 
   function pressed({ key, target, altKey, ctrlKey, metaKey }) {
