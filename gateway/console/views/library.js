@@ -34,7 +34,10 @@ export function view({ api, notices, router, runs, settings }, place) {
   const message = h("div")
   const older = h("button", { onclick: more }, "Show older runs")
   const element = h("section", {},
-    h("div", { class: "head" }, heading, count, h("span", { class: "grow" }), h("button", { class: "danger small", onclick: clear }, "Clear all runs")),
+    h("div", { class: "head" },
+      heading, count, h("span", { class: "grow" }),
+      h("button", { class: "danger small", onclick: clear }, "Clear all runs"),
+    ),
     h("search", { class: "filters", oninput: askSoon }, search, status, provider, favorite, all),
     list, message, older,
   )
@@ -69,10 +72,10 @@ export function view({ api, notices, router, runs, settings }, place) {
   /** The keyboard stays where it is or, where that goes, near. */
   function changed({ detail }) {
     const at = document.activeElement
-    const last = at === older && list.lastChild
+    const last = at === older ? list.lastChild : null
     if (detail.kind !== "state") arrange(list, runs.runs)
     show()
-    if (last) last.nextSibling?.querySelector("a").focus()
+    if (last?.nextSibling) last.nextSibling.querySelector("a").focus()
     else if (!at.checkVisibility()) heading.focus({ preventScroll: true })
   }
 
@@ -86,6 +89,7 @@ export function view({ api, notices, router, runs, settings }, place) {
     if (count.textContent !== text) announce((count.textContent = text))
     list.ariaBusy = isLoading
     if (!length) replace(list, isOpen && Array.from({ length: 12 }, () => h("li")))
+    if (problem) list[wanted === "more" ? "after" : "before"](message) // where the person looks
     replace(message, problem ? failure() : !length && !isOpen && empty(runs.isFiltered))
     older.hidden = !length || isComplete || problem
     end.unobserve(older) // observed anew, it tells anew whether it is near
@@ -171,7 +175,8 @@ function cardOf(run) {
   const link = h("a", { href: `#/run/${encodeURIComponent(id)}` }, words(run.intent || "Untitled run", 300))
   const provider = params?.provider ?? takes.find((take) => take.provider)?.provider ?? "No provider"
   const star = takes.some((take) => take.favorite === true) && [icon("star"), h("span", { class: "unseen" }, "Favourite, ")]
-  const facts = [statusMark(run.status), h("time", {}, moment(run.created_at)), words(provider, 40), h("span", {}, star, counted(takes.length, "take"))]
+  const number = h("span", {}, star, counted(takes.length, "take"))
+  const facts = [statusMark(run.status), h("time", {}, moment(run.created_at)), words(provider, 40), number]
   replace(card, h("article", {}, h("div", {}, picture(run.source_image_url, { loading: "lazy" })), link, h("p", {}, facts)))
   if (hasFocus) link.focus()
   card.run = run

@@ -111,7 +111,8 @@ export function view({ api, notices, outbox, router, runs, settings }, place) {
   }
 
   function take(each, index) {
-    const star = h("button", { class: "bare", "aria-label": "Favourite", "aria-pressed": each.favorite === true, onclick: turn }, icon("star"))
+    const isFavorite = each.favorite === true
+    const star = h("button", { class: "bare", "aria-label": "Favourite", "aria-pressed": isFavorite, onclick: turn }, icon("star"))
     function turn() {
       const favorite = star.ariaPressed !== "true"
       star.ariaPressed = favorite
