@@ -22,6 +22,7 @@ TYPES: Final = {
     "html": "text/html",
     "css": "text/css",
     "js": "text/javascript",  # RFC 9239
+    "json": "application/json",
     "svg": "image/svg+xml",
 }
 

@@ -2,85 +2,83 @@
 
 const PATIENCE = 30_000 // milliseconds; what takes longer brings a signal of its own
 
-/** What the server answered (RFC 9457); `status` 0: nothing came. */
+/** What the server answered (RFC 9457); `status` 0: nothing came. `retryAfter` is in seconds. */
 export class Problem extends Error {
-  constructor(status, value, retryAfter = null) {
-    super(value?.detail ?? (status ? `The server answered ${status}.` : "The server cannot be reached."))
-    this.status = status
-    this.code = value?.code ?? (status ? "unknown" : "unreachable")
-    this.value = value ?? {}
-    this.retryAfter = retryAfter
-  }
+	constructor(status, value, retryAfter = 0) {
+		super(value?.detail ?? (status ? `The server answered ${status}.` : "The server cannot be reached."))
+		this.status = status
+		this.code = value?.code
+		this.value = value ?? {}
+		this.retryAfter = retryAfter
+	}
 
-  /** Whether the same request may succeed later. */
-  get isPassing() {
-    return this.status === 0 || this.status === 429 || this.status >= 500
-  }
+	/** Whether the same request may succeed later. */
+	get isPassing() {
+		return this.status === 0 || this.status === 429 || this.status >= 500
+	}
 
-  get isSessionEnd() {
-    return this.status === 401 && this.code === "session_ended"
-  }
+	get isSessionEnd() {
+		return this.code === "session_ended"
+	}
 }
 
 /** Dispatches "ended" when the session is no more, or the cookie is of another. */
 class Api extends EventTarget {
-  session = null // its public id
+	session = null // its public id
 
-  /** Gives `{value}`. Under its `key` a write is done once, however often it is asked for. Throws Problem. */
-  async ask(method, path, { body, key, signal } = {}) {
-    const headers = body === undefined ? {} : { "Content-Type": "application/json" }
-    if (key) headers["Idempotency-Key"] = key
-    const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body)
-    return { value: await readJson(await this.fetch(path, { method, body: text, headers, signal })) }
-  }
+	/** Gives the value of the answer. Under its `key` a write is done once, however often it is asked for. Throws Problem. */
+	async ask(method, path, { body, key, signal } = {}) {
+		const headers = body === undefined ? {} : { "Content-Type": "application/json" }
+		if (key) headers["Idempotency-Key"] = key
+		const text = typeof body === "string" ? body : JSON.stringify(body)
+		return readJson(await this.fetch(path, { method, body: text, headers, signal }))
+	}
 
-  get(path, options) {
-    return this.ask("GET", path, options)
-  }
+	get(path) {
+		return this.ask("GET", path)
+	}
 
-  /** The response of a success. Throws Problem. */
-  async fetch(path, { signal = AbortSignal.timeout(PATIENCE), headers, ...options } = {}) {
-    const asked = this.session
-    const all = { ...headers, ...this.identity() }
-    let response
-    try {
-      response = await fetch(path, { ...options, headers: all, signal, cache: "no-store", credentials: "same-origin" })
-    } catch (error) {
-      if (error.name === "AbortError") throw error
-      throw new Problem(0)
-    }
-    if (response.ok) return response
-    throw this.noticed(await problemOf(response), asked)
-  }
+	/** The response of a success. Throws Problem. */
+	async fetch(path, { signal = AbortSignal.timeout(PATIENCE), headers, ...options } = {}) {
+		const asked = this.session
+		let response
+		try {
+			response = await fetch(path, { ...options, headers: { ...headers, ...this.identity() }, signal, cache: "no-store" })
+		} catch (error) {
+			if (error.name === "AbortError") throw error
+			throw new Problem(0)
+		}
+		if (response.ok) return response
+		throw this.noticed(await problemOf(response), asked)
+	}
 
-  identity() {
-    return this.session ? { "Animatize-Session": this.session } : {}
-  }
+	identity() {
+		return this.session ? { "Animatize-Session": this.session } : {}
+	}
 
-  noticed(problem, asked) {
-    if (problem.isSessionEnd && asked === this.session) this.dispatchEvent(new Event("ended"))
-    return problem
-  }
+	noticed(problem, asked) {
+		if (problem.isSessionEnd && asked === this.session) this.dispatchEvent(new Event("ended"))
+		return problem
+	}
 }
 
 async function problemOf(response) {
-  const seconds = Number(response.headers.get("Retry-After"))
-  const value = await response.json().catch(() => null) // a proxy's own page, say
-  return new Problem(response.status, value, seconds > 0 ? seconds : null)
+	const value = await response.json().catch(() => null) // a proxy's own page, say
+	return new Problem(response.status, value, Number(response.headers.get("Retry-After")) || 0)
 }
 
 async function readJson(response) {
-  try {
-    return await response.json()
-  } catch {
-    throw new Problem(0) // cut off half way
-  }
+	try {
+		return await response.json()
+	} catch {
+		throw new Problem(0) // cut off half way
+	}
 }
 
 export const api = new Api()
 
 /** A name for a write. (`randomUUID` is not there on plain http.) */
 export function newKey() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16))
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
+	const bytes = crypto.getRandomValues(new Uint8Array(16))
+	return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
 }

@@ -10,38 +10,38 @@ let postponed = null
 
 /** Asks once a conflict; `again`: also where it was put off. */
 export async function showConflict(app, { again = false } = {}) {
-  const { conflict } = app.settings
-  if (isOpen || !conflict || (postponed === conflict && !again)) return
-  isOpen = true
-  const mine = await dialog("Changed on another device", (close) => question(conflict, close), { wide: true })
-  isOpen = false
-  if (mine) app.settings.resolve(mine)
-  else postponed = conflict
+	const { conflict } = app.settings
+	if (isOpen || !conflict || (postponed === conflict && !again)) return
+	isOpen = true
+	const mine = await dialog("Changed on another device", (close) => question(conflict, close), { wide: true })
+	isOpen = false
+	if (mine) app.settings.resolve(mine)
+	else postponed = conflict
 }
 
 function question(conflict, close) {
-  const rows = conflict.conflicts.map((each, index) => choice(each, `conflict-${index}`))
-  const keep = () => close(new Set(rows.filter((row) => row.isMine()).map((row) => row.path)))
-  return [
-    h("p", {}, "While you changed this here, it was changed elsewhere as well. Nothing is lost: the other value stays in the settings history."),
-    rows.map((row) => row.element),
-    h("div", { class: "buttons" },
-      h("button", { onclick: () => close(null) }, "Decide later"),
-      h("button", { class: "primary", autofocus: true, onclick: keep }, "Keep chosen"),
-    ),
-  ]
+	const rows = conflict.conflicts.map((each, index) => choice(each, `conflict-${index}`))
+	const keep = () => close(new Set(rows.filter((row) => row.isMine()).map((row) => row.path)))
+	return [
+		h("p", {}, "While you changed this here, it was changed elsewhere as well. Nothing is lost: the other value stays in the settings history."),
+		rows.map((row) => row.element),
+		h("div", { class: "buttons" },
+			h("button", { onclick: () => close(null) }, "Decide later"),
+			h("button", { class: "primary", autofocus: true, onclick: keep }, "Keep chosen"),
+		),
+	]
 }
 
 function choice({ path, base, theirs, yours }, name) {
-  const keys = pathOf(path)
-  const mine = h("input", { type: "radio", name, checked: true })
-  const option = (input, label, value) =>
-    h("label", { class: "side" }, input, h("b", {}, label), h("bdi", {}, shownValue(keys, value)))
-  const element = h("fieldset", { class: "sides" },
-    h("legend", {}, nameOf(keys)),
-    option(mine, "Yours", yours),
-    option(h("input", { type: "radio", name }), "Theirs", theirs),
-    base === undefined ? null : h("p", { class: "quiet" }, "Before: ", h("bdi", {}, shownValue(keys, base))),
-  )
-  return { element, path, isMine: () => mine.checked }
+	const keys = pathOf(path)
+	const mine = h("input", { type: "radio", name, checked: true })
+	const option = (input, label, value) =>
+		h("label", { class: "side" }, input, h("b", {}, label), h("bdi", {}, shownValue(keys, value)))
+	const element = h("fieldset", { class: "sides" },
+		h("legend", {}, nameOf(keys)),
+		option(mine, "Yours", yours),
+		option(h("input", { type: "radio", name }), "Theirs", theirs),
+		base === undefined ? null : h("p", { class: "quiet" }, "Before: ", h("bdi", {}, shownValue(keys, base))),
+	)
+	return { element, path, isMine: () => mine.checked }
 }

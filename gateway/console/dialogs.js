@@ -4,29 +4,29 @@ import { h } from "./dom.js"
 
 /** Resolves with what `contents` gives to `close`, null on Escape. */
 export function dialog(title, contents, { wide = false } = {}) {
-  return new Promise((resolve) => {
-    let answer = null
-    const close = (value) => {
-      answer = value
-      element.close()
-    }
-    const heading = h("h2", { id: "dialog-title" }, title)
-    const element = h("dialog", { class: wide ? "wide" : "", "aria-labelledby": "dialog-title" }, heading, contents(close))
-    element.addEventListener("close", () => {
-      element.remove()
-      resolve(answer)
-    })
-    document.body.append(element)
-    element.showModal()
-  })
+	return new Promise((resolve) => {
+		let answer = null
+		const close = (value) => {
+			answer = value
+			element.close()
+		}
+		const heading = h("h2", { id: "dialog-title" }, title)
+		const element = h("dialog", { class: wide ? "wide" : "", "aria-labelledby": "dialog-title" }, heading, contents(close))
+		element.addEventListener("close", () => {
+			element.remove()
+			resolve(answer)
+		})
+		document.body.append(element)
+		element.showModal()
+	})
 }
 
 export async function confirm({ title, text, yes, no, danger = true }) {
-  return (await dialog(title, (close) => [
-    h("p", {}, text),
-    h("div", { class: "buttons" },
-      h("button", { autofocus: true, onclick: () => close(false) }, no),
-      h("button", { class: danger ? "danger" : "primary", onclick: () => close(true) }, yes),
-    ),
-  ])) === true
+	return (await dialog(title, (close) => [
+		h("p", {}, text),
+		h("div", { class: "buttons" },
+			h("button", { autofocus: true, onclick: () => close(false) }, no),
+			h("button", { class: danger ? "danger" : "primary", onclick: () => close(true) }, yes),
+		),
+	])) === true
 }

@@ -7,31 +7,31 @@ const NEXT_TIME = "next-time"
 
 /** Once the page is loaded again, as it is for another profile. */
 export function tellNextTime(text) {
-  remember(NEXT_TIME, text)
+	remember(NEXT_TIME, text)
 }
 
 export function tellWhatWasLeft({ notices }) {
-  const text = remembered(NEXT_TIME)
-  if (typeof text === "string") notices.show(text)
-  remember(NEXT_TIME, null)
+	const text = remembered(NEXT_TIME)
+	if (typeof text === "string") notices.show(text)
+	remember(NEXT_TIME, null)
 }
 
 /** A guest's session cannot come back: its edits are sent as somebody else's or not at all. */
 export function tellKeptEdits({ notices, outbox, session }) {
-  const { orphans } = outbox
-  if (!orphans.length || !session.isWelcome) return
-  const text = `${counted(orphans.length, "edit")} of a guest session that has ended ${orphans.length === 1 ? "is" : "are"} kept in this browser.`
-  const actions = [
-    { label: "Apply here", act: () => outbox.adopt(orphans) },
-    { label: "Discard", act: () => outbox.discard(orphans) },
-  ]
-  notices.show(text, { id: "kept", actions })
+	const { orphans } = outbox
+	if (!orphans.length || !session.isWelcome) return
+	const text = `${counted(orphans.length, "edit")} of a guest session that has ended ${orphans.length === 1 ? "is" : "are"} kept in this browser.`
+	const actions = [
+		{ label: "Apply here", act: () => outbox.adopt(orphans) },
+		{ label: "Discard", act: () => outbox.discard(orphans) },
+	]
+	notices.show(text, { id: "kept", actions })
 }
 
 export function tellSessionEnd({ notices, settings, router, session }) {
-  const kept = settings.unsent ? ` ${counted(settings.unsent, "edit")} ${settings.unsent === 1 ? "is" : "are"} kept in this browser.` : ""
-  const text = session.user
-    ? `This session has ended. Nothing was changed.${kept} Sign in again to go on.`
-    : `This guest session has ended, and its profile with it.${kept}`
-  notices.show(text, { id: "ended", tone: "error", actions: [{ label: "Sign in or start anew", act: () => router.go("#/welcome") }] })
+	const kept = settings.unsent ? ` ${counted(settings.unsent, "edit")} ${settings.unsent === 1 ? "is" : "are"} kept in this browser.` : ""
+	const text = session.user
+		? `This session has ended. Nothing was changed.${kept} Sign in again to go on.`
+		: `This guest session has ended, and its profile with it.${kept}`
+	notices.show(text, { id: "ended", tone: "error", actions: [{ label: "Sign in or start anew", act: () => router.go("#/welcome") }] })
 }

@@ -12,94 +12,82 @@ const HIDDEN = 20_000 // a page that nobody sees lets go
 
 /** Dispatches each topic with what is told of it, and "change" when `isConnected` is another. */
 export class Live extends EventTarget {
-  #abort = null
-  #pause = FIRST_PAUSE
-  #timer = null
-  #isWanted = false
+	#abort = null
+	#pause = FIRST_PAUSE
+	#timer = null
+	#isWanted = false
+	isConnected = false
 
-  constructor() {
-    super()
-    this.isConnected = false
-    document.addEventListener("visibilitychange", () => this.#look())
-    addEventListener("online", () => this.#connectSoon(0))
-  }
+	constructor() {
+		super()
+		document.addEventListener("visibilitychange", () => this.#look())
+		addEventListener("online", () => this.#connectIn(0))
+	}
 
-  begin() {
-    this.#isWanted = true
-    this.#connectSoon(0)
-  }
+	begin() {
+		this.#isWanted = true
+		this.#connectIn(0)
+	}
 
-  end() {
-    this.#isWanted = false
-    clearTimeout(this.#timer)
-    this.#abort?.abort()
-  }
+	end() {
+		this.#isWanted = false
+		clearTimeout(this.#timer)
+		this.#abort?.abort()
+	}
 
-  #look() {
-    clearTimeout(this.#timer)
-    if (document.hidden) this.#timer = setTimeout(() => this.#abort?.abort(), HIDDEN)
-    else this.#connectSoon(0)
-  }
+	#look() {
+		clearTimeout(this.#timer)
+		if (document.hidden) this.#timer = setTimeout(() => this.#abort?.abort(), HIDDEN)
+		else this.#connectIn(0)
+	}
 
-  #connectSoon(pause) {
-    clearTimeout(this.#timer)
-    if (this.#isWanted && !document.hidden && !this.#abort) this.#timer = setTimeout(() => void this.#connect(), pause)
-  }
+	#connectIn(pause) {
+		clearTimeout(this.#timer)
+		if (!this.#isWanted || document.hidden || this.#abort) return
+		this.#timer = setTimeout(() => void this.#connect(), pause)
+	}
 
-  async #connect() {
-    this.#abort = new AbortController()
-    let problem = null
-    try {
-      const response = await api.fetch("/api/events", { signal: this.#abort.signal })
-      this.#become(true)
-      this.#pause = FIRST_PAUSE
-      for await (const { event, data } of events(response.body, () => this.#abort?.abort())) {
-        this.dispatchEvent(new CustomEvent(event, { detail: data }))
-      }
-    } catch (error) {
-      problem = error
-    }
-    this.#abort = null
-    this.#become(false)
-    if (problem?.isSessionEnd) return this.end()
-    const pause = Math.max(this.#pause, (problem?.retryAfter ?? 0) * 1000)
-    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE)
-    return this.#connectSoon(pause)
-  }
+	async #connect() {
+		this.#abort = new AbortController()
+		const { retryAfter = 0, isSessionEnd = false } = await this.#listen().catch((problem) => problem)
+		this.#abort = null
+		this.#become(false)
+		if (isSessionEnd) return this.end()
+		this.#connectIn(Math.max(this.#pause, retryAfter * 1000))
+		this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE)
+	}
 
-  #become(isConnected) {
-    if (this.isConnected === isConnected) return
-    this.isConnected = isConnected
-    this.dispatchEvent(new Event("change"))
-  }
+	/** Until the stream ends. Throws Problem where there is none. */
+	async #listen() {
+		const { body } = await api.fetch("/api/events", { signal: this.#abort.signal })
+		this.#become(true)
+		this.#pause = FIRST_PAUSE
+		for await (const { event, data } of events(body, this.#abort)) {
+			this.dispatchEvent(new CustomEvent(event, { detail: JSON.parse(data) }))
+		}
+		return {}
+	}
+
+	#become(isConnected) {
+		if (this.isConnected === isConnected) return
+		this.isConnected = isConnected
+		this.dispatchEvent(new Event("change"))
+	}
 }
 
-/** The events of a stream, by the HTML standard's rules for those that have one line of data. */
-async function* events(stream, onSilence) {
-  let timer = setTimeout(onSilence, SILENCE)
-  let rest = ""
-  try {
-    for await (const piece of pieces(stream.pipeThrough(new TextDecoderStream()))) {
-      clearTimeout(timer)
-      timer = setTimeout(onSilence, SILENCE)
-      const blocks = (rest + piece).split("\n\n")
-      rest = blocks.pop()
-      for (const block of blocks) {
-        const fields = new Map(block.split("\n").map((line) => line.split(/: ?(.*)/, 2)))
-        if (fields.has("data")) yield { event: fields.get("event"), data: JSON.parse(fields.get("data")) }
-      }
-    }
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
-/** Streams cannot be iterated everywhere yet. */
-export async function* pieces(stream) {
-  const reader = stream.getReader()
-  try {
-    for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) yield value
-  } finally {
-    await reader.cancel().catch(() => {}) // a stream that has failed has nothing more to cancel
-  }
+/** By the HTML standard's rules, for those that have one line of data. */
+async function* events(stream, abort) {
+	const reader = stream.pipeThrough(new TextDecoderStream()).getReader()
+	let rest = ""
+	for (;;) {
+		const silence = setTimeout(() => abort.abort(), SILENCE)
+		const { done, value } = await reader.read().finally(() => clearTimeout(silence))
+		if (done) return
+		const blocks = (rest + value).split("\n\n")
+		rest = blocks.pop()
+		for (const block of blocks) {
+			const fields = Object.fromEntries(block.split("\n").map((line) => line.split(/: ?(.*)/, 2)))
+			if (fields.data) yield fields
+		}
+	}
 }

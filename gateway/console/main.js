@@ -2,7 +2,9 @@
 
 import { api, Problem } from "./api.js"
 import { showConflict } from "./conflict.js"
-import { announce, h, replace } from "./dom.js"
+import { showDebug } from "./debug.js"
+import { announce } from "./dom.js"
+import { tellKeptEdits, tellSessionEnd, tellWhatWasLeft } from "./leftovers.js"
 import { Live } from "./live.js"
 import { Notices } from "./notices.js"
 import { Outbox } from "./outbox.js"
@@ -10,10 +12,8 @@ import { Router } from "./router.js"
 import { RunsStore } from "./runs-store.js"
 import { Session } from "./session.js"
 import { SettingsStore } from "./settings-store.js"
-import { showNavigation, showSync } from "./shell.js"
+import { showFailure, showNavigation, showSync } from "./shell.js"
 import { applyTheme } from "./theme.js"
-import { showDebug } from "./debug.js"
-import { tellKeptEdits, tellSessionEnd, tellWhatWasLeft } from "./leftovers.js"
 
 const session = new Session()
 const outbox = new Outbox(session)
@@ -25,69 +25,54 @@ const main = document.getElementById("main")
 
 /** What every view is given. */
 const app = { api, session, outbox, settings, runs, live, notices, announce }
-const router = new Router(main, app)
-app.router = router
+const router = (app.router = new Router(main, app))
 
 async function start() {
-  try {
-    await session.begin()
-  } catch (problem) {
-    return showFailure(problem)
-  }
-  followEachOther()
-  showNavigation(app)
-  showSync(app)
-  showDebug(app)
-  router.begin()
-  live.begin()
-  tellWhatWasLeft(app)
-  tellKeptEdits(app)
-  await readSettings()
-  void outbox.drain()
+	try {
+		await session.begin()
+	} catch (problem) {
+		return showFailure(main, "The console cannot start", problem.message)
+	}
+	followEachOther()
+	showNavigation(app)
+	showSync(app)
+	showDebug(app)
+	router.begin()
+	live.begin()
+	tellWhatWasLeft(app)
+	tellKeptEdits(app)
+	await settings.begin().catch(whenItIsBack)
+	return outbox.drain()
 }
 
 function followEachOther() {
-  settings.addEventListener("change", () => applyTheme(settings))
-  settings.addEventListener("change", () => settings.conflict && showConflict(app))
-  session.addEventListener("ended", () => !session.user && settings.leave())
-  session.addEventListener("ended", () => tellSessionEnd(app))
-  session.addEventListener("change", () => router.check())
-  live.addEventListener("settings", ({ detail }) => void settings.follow(detail.version).catch(later))
-  live.addEventListener("runs", ({ detail }) => void runs.follow(detail.token))
-  live.addEventListener("change", () => live.isConnected && catchUp())
-  outbox.addEventListener("refused", ({ detail }) => tellRefused(detail))
-  addEventListener("pagehide", () => settings.value(["behavior", "autoSave"], true) && settings.save())
+	settings.addEventListener("change", () => applyTheme(settings))
+	settings.addEventListener("change", () => showConflict(app))
+	session.addEventListener("ended", () => session.user || settings.leave())
+	session.addEventListener("ended", () => tellSessionEnd(app))
+	session.addEventListener("change", () => router.check())
+	live.addEventListener("settings", ({ detail }) => settings.follow(detail.version).catch(whenItIsBack))
+	live.addEventListener("runs", ({ detail }) => runs.follow(detail.token))
+	live.addEventListener("change", () => live.isConnected && catchUp())
+	outbox.addEventListener("refused", ({ detail }) => tellRefused(detail))
+	addEventListener("pagehide", () => settings.savesItself && settings.save())
 }
 
-/** Once the server is there again, what waits for it need not wait any longer. */
 function catchUp() {
-  outbox.retry()
-  if (!settings.saved) void readSettings()
-  if (runs.problem) void runs.reload()
+	outbox.retry()
+	void runs.retry()
+	if (!settings.saved) settings.begin().catch(whenItIsBack)
 }
 
-async function readSettings() {
-  try {
-    await settings.begin()
-  } catch (problem) {
-    later(problem)
-  }
-}
-
-/** What could not be read is read again once the connection is back: the views say so meanwhile. */
-function later(problem) {
-  if (!(problem instanceof Problem)) throw problem
+/** What cannot be read is read once the connection is back; the views say so meanwhile. */
+function whenItIsBack(problem) {
+	if (!(problem instanceof Problem)) throw problem
 }
 
 function tellRefused({ entry, problem }) {
-  if (problem.value.conflicts) return
-  notices.show(`The server did not take ${entry.about}: ${problem.message}`, { tone: "error" })
-}
-
-function showFailure(problem) {
-  const again = h("button", { class: "primary", onclick: () => location.reload() }, "Try again")
-  const why = h("p", {}, problem.message)
-  replace(main, h("section", { class: "failure", role: "alert" }, h("h1", {}, "The console cannot start"), why, again))
+	if (problem.value.conflicts) return
+	const what = entry.topic === "runs" ? "A change of a run" : "A change of the settings"
+	notices.show(`${what} was not taken: ${problem.message}`, { tone: "error" })
 }
 
 void start()

@@ -5,37 +5,33 @@ import { h, icon } from "./dom.js"
 const LASTING = 8000 // milliseconds, of what is no error and asks for nothing
 
 export class Notices {
-  #shown = new Map()
+	#shown = new Map()
 
-  constructor(place) {
-    this.place = place
-  }
+	constructor(place) {
+		this.place = place
+	}
 
-  /** `tone`: info | error; `actions`: `[{label, act}]`. Takes the place of the one of its `id`. Returns what closes it. */
-  show(text, { tone = "info", actions = [], id = Symbol("notice") } = {}) {
-    this.close(id)
-    const close = () => this.close(id)
-    const buttons = actions.map(({ label, act }) =>
-      h("button", { class: "small", onclick: () => { close(); act() } }, label),
-    )
-    const cross = h("button", { class: "bare", "aria-label": "Close this notice", onclick: close }, icon("cross"))
-    const notice = h("div", { class: `notice ${tone}`, role: tone === "error" ? "alert" : "status" }, h("p", {}, text), buttons, cross)
-    this.place.append(notice)
-    const timer = tone === "info" && !actions.length ? setTimeout(() => expire(notice, close), LASTING) : null
-    this.#shown.set(id, { notice, timer })
-    return close
-  }
+	/** `tone`: info | error; `actions`: `[{label, act}]`. Takes the place of the one of its `id`. */
+	show(text, { tone = "info", actions = [], id = Symbol("notice") } = {}) {
+		this.close(id)
+		const close = () => this.close(id)
+		const buttons = actions.map(({ label, act }) => h("button", { class: "small", onclick: act }, label))
+		const cross = h("button", { class: "bare", "aria-label": "Close this notice" }, icon("cross"))
+		for (const button of [...buttons, cross]) button.addEventListener("click", close)
+		const role = tone === "error" ? "alert" : "status"
+		const notice = h("div", { class: `notice ${tone}`, role }, h("p", {}, text), buttons, cross)
+		this.place.append(notice)
+		this.#shown.set(id, notice)
+		if (tone === "info" && !actions.length) this.#expire(id)
+	}
 
-  close(id) {
-    const { notice, timer } = this.#shown.get(id) ?? {}
-    clearTimeout(timer)
-    notice?.remove()
-    this.#shown.delete(id)
-  }
-}
+	close(id) {
+		this.#shown.get(id)?.remove()
+		this.#shown.delete(id)
+	}
 
-/** Not from under somebody's hand. */
-function expire(notice, close) {
-  if (notice.matches(":hover, :focus-within")) setTimeout(() => expire(notice, close), LASTING)
-  else close()
+	/** Not from under somebody's hand. */
+	#expire(id) {
+		setTimeout(() => (this.#shown.get(id)?.matches(":hover, :focus-within") ? this.#expire(id) : this.close(id)), LASTING)
+	}
 }

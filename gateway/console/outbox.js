@@ -12,110 +12,102 @@ const LONGEST_PAUSE = 30_000
 
 /** `state`: idle | sending | waiting | ended. Dispatches "change", "answered" `{entry, value}`, "refused" `{entry, problem}`. */
 export class Outbox extends EventTarget {
-  #timer = null
-  #pause = FIRST_PAUSE
+	#timer = null
+	#pause = FIRST_PAUSE
 
-  constructor(session) {
-    super()
-    this.session = session
-    this.state = "idle"
-    this.reason = null // the Problem for which it waits
-    onRemembered(NAME, () => this.#changed())
-    addEventListener("online", () => this.retry())
-    session.addEventListener("change", () => this.retry())
-  }
+	constructor(session) {
+		super()
+		this.session = session
+		this.state = "idle"
+		onRemembered(NAME, () => this.#become(this.state))
+		addEventListener("online", () => this.retry())
+		session.addEventListener("change", () => this.retry())
+	}
 
-  /** What waits under this session, the oldest first. */
-  get entries() {
-    return all().filter((entry) => entry.owner === this.session.owner)
-  }
+	/** What waits under this session, the oldest first. */
+	get entries() {
+		return all().filter((entry) => entry.owner === this.session.owner)
+	}
 
-  /** What a guest had not sent whose session has ended. */
-  get orphans() {
-    return all().filter((entry) => entry.owner.startsWith("guest:") && entry.owner !== this.session.owner)
-  }
+	/** What a guest had not sent whose session has ended. */
+	get orphans() {
+		return all().filter((entry) => entry.owner.startsWith("guest:") && entry.owner !== this.session.owner)
+	}
 
-  /** `topic` says whose it is, `about` in words what. */
-  add({ method, path, body, topic, about }) {
-    const at = performance.timeOrigin + performance.now()
-    const entry = { id: newKey(), owner: this.session.owner, at, method, path, topic, about, body: JSON.stringify(body) }
-    remember(NAME + entry.id, entry)
-    this.#changed()
-    void this.drain()
-  }
+	/** `topic` says whose it is. */
+	add({ method, path, body, topic }) {
+		const at = performance.timeOrigin + performance.now()
+		keep({ at, method, path, topic, body: JSON.stringify(body) }, this.session.owner)
+		this.#become(this.state)
+		void this.drain()
+	}
 
-  async drain() {
-    if (this.state === "sending" || this.session.hasEnded) return this.#settle()
-    clearTimeout(this.#timer)
-    for (let entry = this.entries[0]; entry; entry = this.entries[0]) {
-      this.#become("sending")
-      const problem = await this.#send(entry)
-      if (problem?.isSessionEnd) return this.#become("ended", problem)
-      if (problem?.isPassing) return this.#wait(problem)
-      this.#pause = FIRST_PAUSE
-    }
-    return this.#become("idle")
-  }
+	async drain() {
+		if (this.state === "sending") return
+		clearTimeout(this.#timer)
+		if (this.session.hasEnded) return this.#become("ended")
+		for (let entry = this.entries[0]; entry; entry = this.entries[0]) {
+			this.#become("sending")
+			const problem = await this.#send(entry)
+			if (problem?.isSessionEnd) return this.#become("ended")
+			if (problem?.isPassing) return this.#wait(problem)
+			this.#pause = FIRST_PAUSE
+		}
+		return this.#become("idle")
+	}
 
-  retry() {
-    if (this.state === "waiting" || this.state === "ended" || this.state === "idle") {
-      this.#become("idle")
-      void this.drain()
-    }
-  }
+	retry() {
+		if (this.state === "sending") return
+		this.#become("idle")
+		void this.drain()
+	}
 
-  discard(entries) {
-    for (const { id } of entries) remember(NAME + id, null)
-    this.#changed()
-  }
+	discard(entries) {
+		for (const { id } of entries) remember(NAME + id, null)
+		this.#become(this.state)
+	}
 
-  /** Makes the edits of a guest that has gone this session's own. */
-  adopt(entries) {
-    for (const entry of entries) {
-      const id = newKey()
-      remember(NAME + id, { ...entry, id, owner: this.session.owner, path: entry.path.split("?")[0] })
-      remember(NAME + entry.id, null)
-    }
-    this.retry()
-  }
+	/** Makes the edits of a guest that has gone this session's own. */
+	adopt(entries) {
+		for (const entry of entries) keep({ ...entry, path: entry.path.split("?")[0] }, this.session.owner)
+		this.discard(entries)
+		this.retry()
+	}
 
-  async #send(entry) {
-    try {
-      const { value } = await api.ask(entry.method, entry.path, { body: entry.body, key: entry.id })
-      this.discard([entry])
-      this.dispatchEvent(new CustomEvent("answered", { detail: { entry, value } }))
-      return null
-    } catch (error) {
-      const problem = error instanceof Problem ? error : new Problem(0)
-      if (problem.isPassing || problem.isSessionEnd) return problem
-      this.discard([entry])
-      this.dispatchEvent(new CustomEvent("refused", { detail: { entry, problem } }))
-      return problem
-    }
-  }
+	async #send(entry) {
+		try {
+			const value = await api.ask(entry.method, entry.path, { body: entry.body, key: entry.id })
+			this.#end("answered", { entry, value })
+			return null
+		} catch (problem) {
+			if (!(problem instanceof Problem)) throw problem
+			if (!problem.isPassing && !problem.isSessionEnd) this.#end("refused", { entry, problem })
+			return problem
+		}
+	}
 
-  #wait(problem) {
-    const pause = Math.max(this.#pause, (problem.retryAfter ?? 0) * 1000)
-    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE)
-    this.#timer = setTimeout(() => this.retry(), pause)
-    this.#become("waiting", problem)
-  }
+	#end(how, detail) {
+		this.discard([detail.entry])
+		this.dispatchEvent(new CustomEvent(how, { detail }))
+	}
 
-  #settle() {
-    if (this.session.hasEnded && this.state !== "sending") this.#become("ended")
-  }
+	#wait({ retryAfter }) {
+		this.#timer = setTimeout(() => this.retry(), Math.max(this.#pause, retryAfter * 1000))
+		this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE)
+		this.#become("waiting")
+	}
 
-  #become(state, reason = null) {
-    this.state = state
-    this.reason = reason
-    this.#changed()
-  }
+	#become(state) {
+		this.state = state
+		this.dispatchEvent(new Event("change"))
+	}
+}
 
-  #changed() {
-    this.dispatchEvent(new Event("change"))
-  }
+function keep(entry, owner) {
+	const id = newKey()
+	remember(NAME + id, { ...entry, id, owner })
 }
 
 function all() {
-  return allRemembered(NAME).sort((one, other) => one.at - other.at)
+	return allRemembered(NAME).sort((one, other) => one.at - other.at)
 }

@@ -5,63 +5,66 @@ import { onRemembered, remember, remembered } from "./storage.js"
 
 /** Dispatches "change", and "ended" where that is the change. */
 export class Session extends EventTarget {
-  constructor() {
-    super()
-    this.id = null
-    this.user = null
-    this.google = null
-    this.hasEnded = false
-    api.addEventListener("ended", () => this.#end())
-    onRemembered("session", (id) => this.id && id !== this.id && location.reload()) // another tab signed in or out
-  }
+	id = null
+	user = null
+	hasEnded = false
+	#google = null
 
-  /** Before anything else is asked: each read without a session would make a guest of its own. */
-  async begin() {
-    api.session = null
-    const { value } = await api.get("/api/session/bootstrap")
-    api.session = this.id = value.session_id
-    remember("session", this.id)
-    this.user = value.authenticated ? value.user : null
-    this.hasEnded = false
-    this.dispatchEvent(new Event("change"))
-  }
+	constructor() {
+		super()
+		api.addEventListener("ended", () => this.#end())
+		onRemembered("session", (id) => this.id && id !== this.id && location.reload()) // another tab signed in or out
+	}
 
-  /** Google's; null where nobody can sign in. */
-  async clientId() {
-    this.google ??= (await api.get("/api/auth/config")).value
-    return this.google.google_enabled ? this.google.google_client_id : null
-  }
+	/** Before anything else is asked: each read without a session would make a guest of its own. */
+	async begin() {
+		api.session = null
+		const { session_id: id, authenticated, user } = await api.get("/api/session/bootstrap")
+		api.session = this.id = id
+		this.user = authenticated ? user : null
+		this.hasEnded = false
+		remember("session", id)
+		this.dispatchEvent(new Event("change"))
+	}
 
-  /** By which the edits that wait in this browser are told apart. */
-  get owner() {
-    return this.user ? `user:${this.user.id}` : `guest:${this.id}`
-  }
+	/** Google's; null where nobody can sign in. */
+	async clientId() {
+		this.#google ??= await api.get("/api/auth/config")
+		return this.#google.google_enabled ? this.#google.google_client_id : null
+	}
 
-  /** Whether somebody has signed in, or chosen to be this guest. */
-  get isWelcome() {
-    return this.user !== null || remembered("welcome") === this.id
-  }
+	/** By which the edits that wait in this browser are told apart. */
+	get owner() {
+		return this.user ? `user:${this.user.id}` : `guest:${this.id}`
+	}
 
-  stayGuest() {
-    remember("welcome", this.id)
-    this.dispatchEvent(new Event("change"))
-  }
+	/** Whether somebody has signed in, or chosen to be this guest. */
+	get isWelcome() {
+		return this.user !== null || remembered("welcome") === this.id
+	}
 
-  async signIn(credential) {
-    const { value } = await api.ask("POST", "/api/auth/google", { body: { credential } })
-    await this.begin()
-    return value
-  }
+	stayGuest() {
+		remember("welcome", this.id)
+		this.dispatchEvent(new Event("change"))
+	}
 
-  async signOut() {
-    await api.ask("POST", "/api/auth/logout", { body: {} })
-    await this.begin()
-  }
+	/** What came along. Throws Problem. */
+	async signIn(credential) {
+		const { adopted } = await api.ask("POST", "/api/auth/google", { body: { credential } })
+		await this.begin()
+		return adopted
+	}
 
-  #end() {
-    if (this.hasEnded) return
-    this.hasEnded = true
-    this.dispatchEvent(new Event("ended"))
-    this.dispatchEvent(new Event("change"))
-  }
+	/** Throws Problem. */
+	async signOut() {
+		await api.ask("POST", "/api/auth/logout", { body: {} })
+		await this.begin()
+	}
+
+	#end() {
+		if (this.hasEnded) return
+		this.hasEnded = true
+		this.dispatchEvent(new Event("ended"))
+		this.dispatchEvent(new Event("change"))
+	}
 }

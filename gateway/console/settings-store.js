@@ -7,171 +7,183 @@ import { api } from "./api.js"
 import { combined, merged, patchOf, pathOf, same, touches, valueAt } from "./merging.js"
 import { remember, remembered } from "./storage.js"
 
-const TOPIC = "settings"
+const PATH = "/api/settings"
+const AUTO_SAVE = ["behavior", "autoSave"]
 
 /** Dispatches "change" whenever anything of it may be another. */
 export class SettingsStore extends EventTarget {
-  #timer = null
-  #draft = null // {patch, base}
-  #loading = null
-  #heard = 0 // the latest version that was told of
+	#timer = null
+	#draft = null // {patch, base}
+	#loading = null
+	#heard = 0 // the latest version that was told of
 
-  constructor(session, outbox) {
-    super()
-    this.session = session
-    this.outbox = outbox
-    this.saved = null // as the server told it: {settings, version, updated_at}
-    this.conflict = null // {conflicts, current}: what the person has to choose
-    this.problem = null // why the server would not take the last edit
-    outbox.addEventListener("change", () => this.#changed())
-    outbox.addEventListener("answered", ({ detail }) => detail.entry.topic === TOPIC && this.#accept(detail))
-    outbox.addEventListener("refused", ({ detail }) => detail.entry.topic === TOPIC && this.#refuse(detail))
-  }
+	constructor(session, outbox) {
+		super()
+		this.session = session
+		this.outbox = outbox
+		this.saved = null // as the server told it: {settings, version, updated_at}
+		this.conflict = null // {conflicts, current}: what the person has to choose
+		this.problem = null // why the server would not take the last edit
+		outbox.addEventListener("change", () => this.#changed())
+		outbox.addEventListener("answered", ({ detail }) => isOurs(detail.entry) && this.#accept(detail))
+		outbox.addEventListener("refused", ({ detail }) => isOurs(detail.entry) && this.#refuse(detail))
+	}
 
-  /** Loads, and takes up what was changed here and not sent. Throws Problem. */
-  async begin() {
-    this.#draft = remembered(this.#draftName)
-    await this.load()
-    if (this.#draft) this.#schedule()
-  }
+	/** Loads, and takes up what was changed here and not sent. Throws Problem. */
+	async begin() {
+		this.#draft = remembered(this.#draftName)
+		await this.load()
+		this.#schedule()
+	}
 
-  async load() {
-    this.#loading ??= api.get("/api/settings").finally(() => (this.#loading = null))
-    this.#know((await this.#loading).value)
-  }
+	/** Throws Problem. */
+	async load() {
+		this.#loading ??= api.get(PATH).finally(() => (this.#loading = null))
+		this.#know(await this.#loading)
+	}
 
-  /** Reads again where another device has made a later version. Throws Problem. */
-  async follow(version = 0) {
-    this.#heard = Math.max(this.#heard, version)
-    const isAnswerNear = this.outbox.state === "sending" && this.#waiting().length > 0
-    if (this.#heard > (this.saved?.version ?? 0) && !isAnswerNear) await this.load()
-  }
+	/** Reads again where another device has made a later version. Throws Problem. */
+	async follow(version = 0) {
+		this.#heard = Math.max(this.#heard, version)
+		const isAnswerNear = this.outbox.state === "sending" && this.#sent.length > 0
+		if (this.#heard > (this.saved?.version ?? 0) && !isAnswerNear) await this.load()
+	}
 
-  get current() {
-    return [...this.#waiting().map((entry) => JSON.parse(entry.body)), this.#draft?.patch ?? {}].reduce(
-      merged,
-      this.saved?.settings ?? {},
-    )
-  }
+	get current() {
+		const patches = [...this.#sent.map((entry) => JSON.parse(entry.body)), this.#draft?.patch ?? {}]
+		return patches.reduce(merged, this.saved?.settings ?? {})
+	}
 
-  value(path, otherwise) {
-    return valueAt(this.current, path) ?? otherwise
-  }
+	value(path, otherwise) {
+		return valueAt(this.current, path) ?? otherwise
+	}
 
-  /** How the edits stand, in one word: saved | unsaved | saving | offline | ended | conflict | refused. */
-  get state() {
-    if (this.conflict) return "conflict"
-    if (this.outbox.state === "ended" && this.unsent) return "ended"
-    if (this.outbox.state === "waiting" && this.unsent) return "offline"
-    if (this.#waiting().length) return "saving"
-    if (this.#draft) return "unsaved"
-    return this.problem ? "refused" : "saved"
-  }
+	/** How the edits stand: saved | unsaved | saving | offline | ended | conflict | refused. */
+	get state() {
+		const { state } = this.outbox
+		if (this.conflict) return "conflict"
+		if (this.unsent && (state === "ended" || state === "waiting")) return state === "ended" ? "ended" : "offline"
+		if (this.#sent.length) return "saving"
+		if (this.#draft) return "unsaved"
+		return this.problem ? "refused" : "saved"
+	}
 
-  get unsent() {
-    return this.outbox.entries.length + (this.#draft ? 1 : 0)
-  }
+	get savesItself() {
+		return this.value(AUTO_SAVE, true)
+	}
 
-  /** `path` is a list of keys. */
-  edit(path, value) {
-    if (same(this.value(path), value)) return
-    this.problem = null
-    const patch = combined(this.#draft?.patch ?? {}, patchOf(path, value))
-    this.#keep({ patch, base: this.#draft?.base ?? this.saved?.version })
-    this.#schedule()
-  }
+	get unsent() {
+		return this.outbox.entries.length + (this.#draft ? 1 : 0)
+	}
 
-  save() {
-    if (this.#draft && !this.conflict && !this.#waiting().length) this.leave()
-  }
+	/** `path` is a list of keys. */
+	edit(path, value) {
+		if (same(this.value(path), value)) return
+		this.problem = null
+		this.#keep({
+			patch: combined(this.#draft?.patch ?? {}, patchOf(path, value)),
+			base: this.#draft?.base ?? this.saved?.version,
+		})
+		this.#schedule()
+	}
 
-  /** Hands what was changed to the outbox, whatever waits there. */
-  leave() {
-    clearTimeout(this.#timer)
-    if (!this.#draft) return
-    const { patch, base } = this.#draft
-    const path = base ? `/api/settings?base=${base}` : "/api/settings"
-    const entry = { method: "PATCH", path, body: patch, topic: TOPIC, about: "settings" }
-    this.#keep(null)
-    this.outbox.add(entry)
-  }
+	save() {
+		if (!this.conflict && !this.#sent.length) this.leave()
+	}
 
-  /** `mine` are the paths of the conflict at which the value here wins. */
-  resolve(mine) {
-    const { conflicts: found, current } = this.conflict
-    const theirs = found.filter((each) => !mine.has(each.path))
-    const patch = theirs.reduce((result, each) => without(result, pathOf(each.path)), this.#draft.patch)
-    this.conflict = null
-    this.#know(current)
-    this.#keep(Object.keys(patch).length ? { patch, base: current.version } : null)
-    this.save()
-  }
+	/** Hands what was changed to the outbox, whatever waits there. */
+	leave() {
+		clearTimeout(this.#timer)
+		if (!this.#draft) return
+		const { patch, base } = this.#draft
+		this.#keep(null)
+		this.outbox.add({ method: "PATCH", path: base ? `${PATH}?base=${base}` : PATH, body: patch, topic: "settings" })
+	}
 
-  /** Throws Problem. */
-  async restore(version, key) {
-    const { value } = await api.ask("POST", `/api/settings/history/${version}/restore`, { key })
-    this.#know(value)
-    return value
-  }
+	/** `mine` are the paths of the conflict at which the value here wins. */
+	resolve(mine) {
+		const { conflicts, current } = this.conflict
+		const theirs = conflicts.filter(({ path }) => !mine.has(path))
+		const patch = theirs.reduce((left, { path }) => without(left, pathOf(path)), this.#draft.patch)
+		this.conflict = null
+		this.#know(current)
+		this.#keep(Object.keys(patch).length ? { patch, base: current.version } : null)
+		this.save()
+	}
 
-  get #draftName() {
-    return `draft.${this.session.owner}`
-  }
+	/** Throws Problem. */
+	async restore(version, key) {
+		this.#know(await api.ask("POST", `${PATH}/history/${version}/restore`, { key }))
+	}
 
-  #waiting() {
-    return this.outbox.entries.filter((entry) => entry.topic === TOPIC)
-  }
+	/** Nobody wants it any more. */
+	discard() {
+		clearTimeout(this.#timer)
+		this.#keep(null)
+	}
 
-  #keep(draft) {
-    this.#draft = draft
-    remember(this.#draftName, draft)
-    this.#changed()
-  }
+	get #draftName() {
+		return `draft.${this.session.owner}`
+	}
 
-  /** That edits shall no longer save themselves is saved all the same. */
-  #schedule() {
-    clearTimeout(this.#timer)
-    const isAutomatic = this.value(["behavior", "autoSave"], true) || valueAt(this.#draft.patch, ["behavior", "autoSave"]) === false
-    const pause = this.value(["behavior", "autoSaveDelayMs"], 700)
-    if (isAutomatic) this.#timer = setTimeout(() => this.save(), pause)
-  }
+	get #sent() {
+		return this.outbox.entries.filter(isOurs)
+	}
 
-  /** What was changed meanwhile was made against this edit, unless others have changed the same. */
-  #accept({ entry, value }) {
-    const expected = merged(this.saved?.settings, JSON.parse(entry.body))
-    if (this.#draft && !touches(this.#draft.patch, expected, value.settings)) {
-      this.#keep({ ...this.#draft, base: value.version })
-    }
-    this.#know(value)
-    if (this.#draft) this.#schedule()
-    void this.follow().catch(() => {}) // told again once the connection is back
-  }
+	#keep(draft) {
+		this.#draft = draft
+		remember(this.#draftName, draft)
+		this.#changed()
+	}
 
-  /** An edit in conflict waits once more, for the person this time. */
-  #refuse({ entry, problem }) {
-    if (problem.status === 409 && problem.value.conflicts) {
-      const base = Number(new URLSearchParams(entry.path.split("?")[1]).get("base"))
-      this.conflict = { conflicts: problem.value.conflicts, current: problem.value.current }
-      this.#keep({ patch: combined(JSON.parse(entry.body), this.#draft?.patch ?? {}), base })
-    } else {
-      this.problem = problem
-      this.#changed()
-    }
-  }
+	/** That edits shall no longer save themselves is saved all the same. */
+	#schedule() {
+		clearTimeout(this.#timer)
+		if (!this.#draft || !(this.savesItself || valueAt(this.#draft.patch, AUTO_SAVE) === false)) return
+		this.#timer = setTimeout(() => this.save(), this.value(["behavior", "autoSaveDelayMs"], 700))
+	}
 
-  #know(profile) {
-    if (!this.saved || profile.version >= this.saved.version) this.saved = profile
-    this.#changed()
-  }
+	/** What was changed meanwhile was made against this edit, unless others have changed the same. */
+	#accept({ entry, value }) {
+		const expected = merged(this.saved?.settings, JSON.parse(entry.body))
+		if (this.#draft && !touches(this.#draft.patch, expected, value.settings)) {
+			this.#keep({ ...this.#draft, base: value.version })
+		}
+		this.#know(value)
+		this.#schedule()
+		void this.follow().catch(() => {}) // told again once the connection is back
+	}
 
-  #changed() {
-    this.dispatchEvent(new Event("change"))
-  }
+	/** An edit in conflict waits once more, for the person this time. */
+	#refuse({ entry, problem }) {
+		const { conflicts, current } = problem.value
+		if (problem.status === 409 && conflicts) {
+			const base = Number(new URLSearchParams(entry.path.split("?")[1]).get("base"))
+			this.conflict = { conflicts, current }
+			this.#keep({ patch: combined(JSON.parse(entry.body), this.#draft?.patch ?? {}), base })
+		} else {
+			this.problem = problem
+			this.#changed()
+		}
+	}
+
+	#know(profile) {
+		if (!this.saved || profile.version >= this.saved.version) this.saved = profile
+		this.#changed()
+	}
+
+	#changed() {
+		this.dispatchEvent(new Event("change"))
+	}
+}
+
+function isOurs({ topic }) {
+	return topic === "settings"
 }
 
 /** `patch` less what it says of one place. */
 function without(patch, [key, ...rest]) {
-  const { [key]: inner, ...others } = patch
-  const left = rest.length && inner ? without(inner, rest) : {}
-  return Object.keys(left).length ? { ...others, [key]: left } : others
+	const { [key]: inner, ...others } = patch
+	const left = rest.length && inner ? without(inner, rest) : {}
+	return Object.keys(left).length ? { ...others, [key]: left } : others
 }

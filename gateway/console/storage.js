@@ -4,49 +4,49 @@ const PREFIX = "animatize.console."
 const instead = new Map() // for as long as the page is open, where the browser keeps nothing
 
 export function remembered(name) {
-  try {
-    return parsed(localStorage.getItem(PREFIX + name)) ?? instead.get(name) ?? null
-  } catch {
-    return instead.get(name) ?? null
-  }
+	try {
+		return parsed(localStorage.getItem(PREFIX + name)) ?? instead.get(name) ?? null
+	} catch {
+		return instead.get(name) ?? null
+	}
 }
 
 /** Null forgets. */
 export function remember(name, value) {
-  try {
-    if (value === null) localStorage.removeItem(PREFIX + name)
-    else localStorage.setItem(PREFIX + name, JSON.stringify(value))
-    instead.delete(name)
-  } catch {
-    instead.set(name, value)
-  }
+	try {
+		if (value === null) localStorage.removeItem(PREFIX + name)
+		else localStorage.setItem(PREFIX + name, JSON.stringify(value))
+		instead.delete(name)
+	} catch {
+		instead.set(name, value)
+	}
 }
 
 /** Every value whose name begins so. */
 export function allRemembered(beginning) {
-  const names = [...kept(), ...instead.keys()].filter((name) => name.startsWith(beginning))
-  return names.map(remembered).filter((value) => value !== null)
+	const names = [...kept(), ...instead.keys()].filter((name) => name.startsWith(beginning))
+	return names.map(remembered).filter((value) => value !== null)
 }
 
 /** Calls back with the value when another tab of this browser changes one whose name begins so. */
 export function onRemembered(beginning, listener) {
-  addEventListener("storage", ({ key }) => {
-    if (key?.startsWith(PREFIX + beginning)) listener(remembered(key.slice(PREFIX.length)))
-  })
+	addEventListener("storage", ({ key }) => {
+		if (key?.startsWith(PREFIX + beginning)) listener(remembered(key.slice(PREFIX.length)))
+	})
 }
 
 function kept() {
-  try {
-    return Object.keys(localStorage).filter((key) => key.startsWith(PREFIX)).map((key) => key.slice(PREFIX.length))
-  } catch {
-    return []
-  }
+	try {
+		return Object.keys(localStorage).filter((key) => key.startsWith(PREFIX)).map((key) => key.slice(PREFIX.length))
+	} catch {
+		return []
+	}
 }
 
 function parsed(text) {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return null // somebody else's hand: as good as absent
-  }
+	try {
+		return JSON.parse(text)
+	} catch {
+		return null // somebody else's hand: as good as absent
+	}
 }
