@@ -23,7 +23,7 @@ function question(conflict, close) {
 	const rows = conflict.conflicts.map((each, index) => choice(each, `conflict-${index}`))
 	const keep = () => close(new Set(rows.filter((row) => row.isMine()).map((row) => row.path)))
 	return [
-		h("p", {}, "While you changed this here, it was changed elsewhere as well. Nothing is lost: the other value stays in the settings history."),
+		h("p", {}, "It was changed elsewhere as well. Nothing is lost: the other value stays in the settings history."),
 		rows.map((row) => row.element),
 		h("div", { class: "buttons" },
 			h("button", { onclick: () => close(null) }, "Decide later"),
@@ -41,7 +41,7 @@ function choice({ path, base, theirs, yours }, name) {
 		h("legend", {}, nameOf(keys)),
 		option(mine, "Yours", yours),
 		option(h("input", { type: "radio", name }), "Theirs", theirs),
-		base === undefined ? null : h("p", { class: "quiet" }, "Before: ", h("bdi", {}, shownValue(keys, base))),
+		base !== undefined && h("p", { class: "quiet" }, "Before: ", h("bdi", {}, shownValue(keys, base))),
 	)
 	return { element, path, isMine: () => mine.checked }
 }

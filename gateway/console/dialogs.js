@@ -21,12 +21,12 @@ export function dialog(title, contents, { wide = false } = {}) {
 	})
 }
 
-export async function confirm({ title, text, yes, no, danger = true }) {
+export async function confirm({ title, text, yes, no }) {
 	return (await dialog(title, (close) => [
 		h("p", {}, text),
 		h("div", { class: "buttons" },
 			h("button", { autofocus: true, onclick: () => close(false) }, no),
-			h("button", { class: danger ? "danger" : "primary", onclick: () => close(true) }, yes),
+			h("button", { class: "danger", onclick: () => close(true) }, yes),
 		),
 	])) === true
 }

@@ -12,7 +12,7 @@ export function tellNextTime(text) {
 
 export function tellWhatWasLeft({ notices }) {
 	const text = remembered(NEXT_TIME)
-	if (typeof text === "string") notices.show(text)
+	if (text) notices.show(text)
 	remember(NEXT_TIME, null)
 }
 
@@ -20,18 +20,16 @@ export function tellWhatWasLeft({ notices }) {
 export function tellKeptEdits({ notices, outbox, session }) {
 	const { orphans } = outbox
 	if (!orphans.length || !session.isWelcome) return
-	const text = `${counted(orphans.length, "edit")} of a guest session that has ended ${orphans.length === 1 ? "is" : "are"} kept in this browser.`
 	const actions = [
 		{ label: "Apply here", act: () => outbox.adopt(orphans) },
 		{ label: "Discard", act: () => outbox.discard(orphans) },
 	]
-	notices.show(text, { id: "kept", actions })
+	notices.show(`Kept in this browser: ${counted(orphans.length, "edit")} of a guest session that has ended.`, { id: "kept", actions })
 }
 
 export function tellSessionEnd({ notices, settings, router, session }) {
-	const kept = settings.unsent ? ` ${counted(settings.unsent, "edit")} ${settings.unsent === 1 ? "is" : "are"} kept in this browser.` : ""
-	const text = session.user
-		? `This session has ended. Nothing was changed.${kept} Sign in again to go on.`
-		: `This guest session has ended, and its profile with it.${kept}`
-	notices.show(text, { id: "ended", tone: "error", actions: [{ label: "Sign in or start anew", act: () => router.go("#/welcome") }] })
+	const kept = settings.unsent ? ` Kept in this browser: ${counted(settings.unsent, "edit")}.` : ""
+	const end = session.user ? "This session has ended. Nothing was changed." : "This guest session has ended, and its profile with it."
+	const actions = [{ label: "Sign in or start anew", act: () => router.go("#/welcome") }]
+	notices.show(end + kept, { id: "ended", tone: "error", actions })
 }

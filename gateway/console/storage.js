@@ -3,20 +3,21 @@
 const PREFIX = "animatize.console."
 const instead = new Map() // for as long as the page is open, where the browser keeps nothing
 
+/** Null where there is nothing, or what is there is somebody else's hand. */
 export function remembered(name) {
 	try {
-		return parsed(localStorage.getItem(PREFIX + name)) ?? instead.get(name) ?? null
+		return instead.get(name) ?? JSON.parse(localStorage.getItem(PREFIX + name))
 	} catch {
-		return instead.get(name) ?? null
+		return null
 	}
 }
 
 /** Null forgets. */
 export function remember(name, value) {
+	instead.delete(name)
 	try {
 		if (value === null) localStorage.removeItem(PREFIX + name)
 		else localStorage.setItem(PREFIX + name, JSON.stringify(value))
-		instead.delete(name)
 	} catch {
 		instead.set(name, value)
 	}
@@ -25,7 +26,7 @@ export function remember(name, value) {
 /** Every value whose name begins so. */
 export function allRemembered(beginning) {
 	const names = [...kept(), ...instead.keys()].filter((name) => name.startsWith(beginning))
-	return names.map(remembered).filter((value) => value !== null)
+	return names.map(remembered).filter(Boolean)
 }
 
 /** Calls back with the value when another tab of this browser changes one whose name begins so. */
@@ -40,13 +41,5 @@ function kept() {
 		return Object.keys(localStorage).filter((key) => key.startsWith(PREFIX)).map((key) => key.slice(PREFIX.length))
 	} catch {
 		return []
-	}
-}
-
-function parsed(text) {
-	try {
-		return JSON.parse(text)
-	} catch {
-		return null // somebody else's hand: as good as absent
 	}
 }

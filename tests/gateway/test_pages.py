@@ -31,7 +31,7 @@ async def test_every_file_is_shown_as_what_it_is(client: TestClient[web.Request,
     answer = await client.get(f"/console/{path}", headers={"Accept-Encoding": "identity"})
     assert answer.status == 200
     assert await answer.read() == (FOLDER / path).read_bytes()
-    kind = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "json": "application/json", "html": "text/html"}
+    kind = pages.TYPES
     assert answer.headers["Content-Type"] == f"{kind[path.rpartition('.')[2]]}; charset=utf-8"
 
 
