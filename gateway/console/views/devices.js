@@ -1,6 +1,6 @@
 /** Where this profile is open, whose it is, and the ways out. */
 import { confirm, dialog } from "../dialogs.js"
-import { h, replace, template, words } from "../dom.js"
+import { replace, template, words } from "../dom.js"
 import { counted, moment } from "../words.js"
 import { page, press, reading, row } from "./page.js"
 
@@ -9,27 +9,40 @@ const SIGNS = [[/Edg|OPR/, /Firefox|Chrome|CriOS|Safari/], [/iPhone|iPad|Android
 const NAMES = { Edg: "Edge", OPR: "Opera", CriOS: "Chrome", Mac: "macOS" }
 
 export function view(app) {
-	const list = h("ul", { class: "rows", "aria-label": "Signed-in devices" })
-	const heading = h("h1", { tabindex: -1 }, "Devices")
-	const question = { title: "Sign out all others?", text: "Each goes within a second.", yes: "Sign out", no: "Keep" }
-	const others = press(app, "Sign out all others", async () => (await confirm(question)) && app.api.ask("DELETE", SESSIONS), { hidden: true })
-	const devices = reading(async () => {
+	const element = template("devices")
+	const [heading, list, others, who, way, erasing] = element.querySelectorAll("h1, .rows, button, .panel p, a")
+	tellWho(app.session, who, way)
+	press(app, erasing, () => erase(app))
+	press(app, others, async () => {
+		const question = { title: "Sign out all others?", text: "Each goes within a second.", yes: "Sign out", no: "Keep" }
+		if (await confirm(question)) await app.api.ask("DELETE", SESSIONS)
+	})
+	return page(element, reading(async () => {
 		const { sessions } = (await app.api.get(SESSIONS)).value
 		const held = list.contains(document.activeElement) && document.activeElement.name
 		replace(list, sessions.map((device) => rowOf(app, device)))
 		others.hidden = sessions.length < 2
 		if (held) (list.querySelector(`[name="${held}"]`) ?? heading).focus()
-	}, app.live, "sessions")
-	return page("Devices", heading, devices, list, others, account(app))
+	}, app.live, "sessions"))
+}
+
+function tellWho(session, who, way) {
+	const { user } = session
+	if (user) replace(who, "Signed in as ", words(user.name, 100), " · ", words(user.email, 200))
+	else session.clientId().then((id) => (way.hidden = !id), () => {}) // then only the link is missing
 }
 
 function rowOf(app, { id, current, last_seen_at: seen, expires_at: ends, user_agent: agent }) {
 	const found = SIGNS.map(([first, second]) => (first.exec(agent) ?? second.exec(agent))?.[0]).filter(Boolean)
 	const name = found.map((sign) => NAMES[sign] ?? sign).join(" on ") || "Unknown device"
-	const end = async () => (current ? leave(app) : app.api.ask("DELETE", `${SESSIONS}/${id}`))
-	const button = press(app, current ? "Sign out" : `Sign out ${name}`, end, { name: id })
-	const tag = current && h("span", { class: "tag good" }, "This device")
-	return row(h("span", { title: agent }, `${name} `), tag, `Ends ${moment(ends)} · seen `, seen, button)
+	const element = row("device", name, `Ends ${moment(ends)}`, seen)
+	const [title, tag, button] = element.querySelectorAll("h2, .tag, button")
+	title.title = agent ?? ""
+	tag.hidden = !current
+	button.name = id
+	button.textContent = current ? "Sign out" : `Sign out ${name}`
+	press(app, button, async () => (current ? leave(app) : app.api.ask("DELETE", `${SESSIONS}/${id}`)))
+	return element
 }
 
 /** Asks where something would be out of reach afterwards. */
@@ -51,18 +64,8 @@ async function part({ live }, work) {
 	location.reload()
 }
 
-function account(app) {
-	const { user } = app.session
-	const element = template("account")
-	const [who, way] = element.querySelectorAll("p, a")
-	if (user) replace(who, "Signed in as ", words(user.name, 100), " · ", words(user.email, 200))
-	else app.session.clientId().then((id) => (way.hidden = !id), () => {}) // then only the link is missing
-	element.append(press(app, "Delete everything", () => erase(app), { class: "danger" }))
-	return element
-}
-
 async function erase(app) {
-	if (!(await dialog("Delete everything?", erasing))) return
+	if (!(await dialog("Delete everything?", question))) return
 	await part(app, async () => {
 		await app.api.ask("DELETE", "/api/account", { body: { confirm: true } })
 		app.outbox.discard(app.outbox.entries)
@@ -70,7 +73,7 @@ async function erase(app) {
 	})
 }
 
-function erasing(close) {
+function question(close) {
 	const form = template("erase")
 	form.onsubmit = () => close(true)
 	form.querySelector("button").onclick = () => close()
