@@ -1,6 +1,5 @@
 /** Makes elements. What comes from people becomes text, never markup: nothing parses HTML, and the page's policy forbids it. */
 
-const SVG = "http://www.w3.org/2000/svg"
 const OWN_PROPERTIES = new Set(["value", "checked", "disabled", "selected", "indeterminate", "open", "multiple"])
 
 /** `h("button", {onclick: save, "aria-pressed": false}, "Save")`. A boolean is an attribute that is there or not, but for `aria-…`. */
@@ -28,26 +27,16 @@ function present(children) {
 	return children.flat(Infinity).filter((each) => each !== undefined && each !== null && each !== false)
 }
 
-const SHAPES = {
-	frames: "M3 5h18v14H3zM8 5v14M16 5v14M3 9.7h5M3 14.3h5M16 9.7h5M16 14.3h5",
-	dials: "M4 7h9M19 7h1M4 17h1M11 17h9M13 4.5v5h6v-5zM5 14.5v5h6v-5z",
-	clock: "M12 3a9 9 0 1 0 .01 0M12 7v5.2l3.4 2",
-	devices: "M3 5h13v10H3zM7 19h6M17 9h4v10h-4z",
-	star: "M12 3.6l2.6 5.4 5.9.8-4.3 4.1 1 5.9-5.2-2.8-5.2 2.8 1-5.9L3.5 9.8l5.9-.8z",
-	left: "M14.5 5l-7 7 7 7",
-	right: "M9.5 5l7 7-7 7",
-	cross: "M6 6l12 12M18 6L6 18",
+export function icon(name) {
+	const svg = template("icon")
+	svg.classList.add(name)
+	svg.firstElementChild.setAttribute("href", `/console/icons.svg#${name}`)
+	return svg
 }
 
-export function icon(name) {
-	const svg = document.createElementNS(SVG, "svg")
-	const path = document.createElementNS(SVG, "path")
-	path.setAttribute("d", SHAPES[name])
-	svg.append(path)
-	for (const [key, value] of Object.entries({ viewBox: "0 0 24 24", class: `icon ${name}`, "aria-hidden": "true" })) {
-		svg.setAttribute(key, value)
-	}
-	return svg
+/** A copy of what index.html holds under this id: one element. */
+export function template(id) {
+	return document.getElementById(id).content.firstElementChild.cloneNode(true)
 }
 
 /** Text of a person: its own direction, and no more than a place can show. */

@@ -1,6 +1,6 @@
 /** Where this profile is open, whose it is, and the ways out. */
 import { confirm, dialog } from "../dialogs.js"
-import { h, replace, words } from "../dom.js"
+import { replace, template, words } from "../dom.js"
 import { counted, moment } from "../words.js"
 import { page, press, reading, row } from "./page.js"
 
@@ -9,68 +9,74 @@ const SIGNS = [[/Edg|OPR/, /Firefox|Chrome|CriOS|Safari/], [/iPhone|iPad|Android
 const NAMES = { Edg: "Edge", OPR: "Opera", CriOS: "Chrome", Mac: "macOS" }
 
 export function view(app) {
-  const list = h("ul", { class: "rows", "aria-label": "Signed-in devices" })
-  const heading = h("h1", { tabindex: -1 }, "Devices")
-  const question = { title: "Sign out all others?", text: "Each goes within a second.", yes: "Sign out", no: "Keep" }
-  const others = press(app, "Sign out all others", async () => (await confirm(question)) && app.api.ask("DELETE", SESSIONS), { hidden: true })
-  const devices = reading(async () => {
-    const { sessions } = (await app.api.get(SESSIONS)).value
-    const held = list.contains(document.activeElement) && document.activeElement.name
-    replace(list, sessions.map((device) => rowOf(app, device)))
-    others.hidden = sessions.length < 2
-    if (held) (list.querySelector(`[name="${held}"]`) ?? heading).focus()
-  }, app.live, "sessions")
-  return page("Devices", heading, devices, list, others, account(app))
+	const element = template("devices")
+	const [heading, list, others, who, way, erasing] = element.querySelectorAll("h1, .rows, button, .panel p, a")
+	tellWho(app.session, who, way)
+	press(app, erasing, () => erase(app))
+	press(app, others, async () => {
+		const question = { title: "Sign out all others?", text: "Each goes within a second.", yes: "Sign out", no: "Keep" }
+		if (await confirm(question)) await app.api.ask("DELETE", SESSIONS)
+	})
+	return page(element, reading(async () => {
+		const { sessions } = await app.api.get(SESSIONS)
+		const held = list.contains(document.activeElement) && document.activeElement.name
+		replace(list, sessions.map((device) => rowOf(app, device)))
+		others.hidden = sessions.length < 2
+		if (held) (list.querySelector(`[name="${held}"]`) ?? heading).focus()
+	}, app.live, "sessions"))
+}
+
+function tellWho(session, who, way) {
+	const { user } = session
+	if (user) replace(who, "Signed in as ", words(user.name, 100), " · ", words(user.email, 200))
+	else session.clientId().then((id) => (way.hidden = !id), () => {}) // then only the link is missing
 }
 
 function rowOf(app, { id, current, last_seen_at: seen, expires_at: ends, user_agent: agent }) {
-  const found = SIGNS.map(([first, second]) => (first.exec(agent) ?? second.exec(agent))?.[0]).filter(Boolean)
-  const name = found.map((sign) => NAMES[sign] ?? sign).join(" on ") || "Unknown device"
-  const end = async () => (current ? leave(app) : app.api.ask("DELETE", `${SESSIONS}/${id}`))
-  const button = press(app, current ? "Sign out" : `Sign out ${name}`, end, { name: id })
-  const tag = current && h("span", { class: "tag good" }, "This device")
-  return row(h("span", { title: agent }, `${name} `), tag, `Ends ${moment(ends)} · seen `, seen, button)
+	const found = SIGNS.map(([first, second]) => (first.exec(agent) ?? second.exec(agent))?.[0]).filter(Boolean)
+	const name = found.map((sign) => NAMES[sign] ?? sign).join(" on ") || "Unknown device"
+	const element = row("device", name, `Ends ${moment(ends)}`, seen)
+	const [title, tag, button] = element.querySelectorAll("h2, .tag, button")
+	title.title = agent ?? ""
+	tag.hidden = !current
+	button.name = id
+	button.textContent = current ? "Sign out" : `Sign out ${name}`
+	press(app, button, async () => (current ? leave(app) : app.api.ask("DELETE", `${SESSIONS}/${id}`)))
+	return element
 }
 
 /** Asks where something would be out of reach afterwards. */
 async function leave(app) {
-  const { session, settings: { unsent } } = app
-  const kept = unsent ? `${counted(unsent, "edit")} not sent yet will wait in this browser. ` : ""
-  const text = session.user ? kept : `${kept}Nobody can reach this guest’s profile afterwards.`
-  if (text && !(await confirm({ title: "Sign out?", text, yes: "Sign out", no: "Stay" }))) return
-  await part(app, () => session.signOut())
+	const { session, settings: { unsent } } = app
+	const kept = unsent ? `${counted(unsent, "edit")} not sent yet will wait in this browser. ` : ""
+	const text = session.user ? kept : `${kept}Nobody can reach this guest’s profile afterwards.`
+	if (text && !(await confirm({ title: "Sign out?", text, yes: "Sign out", no: "Stay" }))) return
+	await part(app, () => session.signOut())
 }
 
 /** Lets nobody be told of the end that is meant. */
 async function part({ live }, work) {
-  live.end()
-  await work().catch((problem) => {
-    live.begin()
-    throw problem
-  })
-  location.reload()
-}
-
-function account(app) {
-  const { user } = app.session
-  const way = h("a", { href: "#/welcome", hidden: true }, "Sign in to keep it.")
-  if (!user) app.session.clientId().then((id) => (way.hidden = !id), () => {}) // then only the link is missing
-  const who = user
-    ? ["Signed in as ", words(user.name, 100), " · ", words(user.email, 200)]
-    : ["A guest: everything is on the server, and this browser’s cookie is the only way to it. ", way]
-  const erasing = press(app, "Delete everything", () => erase(app), { class: "danger" })
-  return h("section", { class: "panel" }, h("h2", {}, "Account"), h("p", {}, who), erasing)
+	live.end()
+	await work().catch((problem) => {
+		live.begin()
+		throw problem
+	})
+	location.reload()
 }
 
 async function erase(app) {
-  const word = h("input", { type: "text", required: true, pattern: "DELETE", autocomplete: "off", autofocus: true })
-  const isMeant = await dialog("Delete everything?", (close) => h("form", { onsubmit: (event) => [event.preventDefault(), close(true)] },
-    h("p", {}, "Runs, settings with their history and keys go for good, on every device."),
-    h("label", { class: "field" }, "Type DELETE to go on", word),
-    h("div", { class: "buttons" }, h("button", { type: "button", onclick: () => close() }, "Keep"), h("button", { class: "danger" }, "Delete everything"))))
-  if (isMeant) await part(app, async () => {
-    await app.api.ask("DELETE", "/api/account", { body: { confirm: true } })
-    app.outbox.discard(app.outbox.entries)
-    location.hash = "#/welcome"
-  })
+	if (!(await dialog("Delete everything?", question))) return
+	await part(app, async () => {
+		await app.api.ask("DELETE", "/api/account", { body: { confirm: true } })
+		app.outbox.discard(app.outbox.entries)
+		app.settings.discard()
+		location.hash = "#/welcome"
+	})
+}
+
+function question(close) {
+	const form = template("erase")
+	form.onsubmit = () => close(true)
+	form.querySelector("button").onclick = () => close()
+	return form
 }
