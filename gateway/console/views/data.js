@@ -7,10 +7,10 @@ import { importPart } from "./import.js"
 
 let kept = null // what is under way goes on while somebody looks at something else
 
+for (const type of ["dragover", "drop"]) addEventListener(type, (event) => event.preventDefault()) // a file opens nowhere
+
 export function dataSection(app) {
-  if (kept?.session !== app.session.id) kept = { session: app.session.id, parts: [exportPart(app), importPart(app)] }
-  const leaving = new AbortController()
-  const { signal } = leaving
-  for (const type of ["dragover", "drop"]) addEventListener(type, (event) => event.preventDefault(), { signal }) // a file beside the area opens nowhere
-  return { element: h("div", { class: "data" }, kept.parts, earlierPart(app, signal)), dispose: () => leaving.abort() }
+	if (kept?.session !== app.session.id) kept = { session: app.session.id, parts: [exportPart(app), importPart(app)] }
+	const { element, dispose } = earlierPart(app)
+	return { element: h("div", { class: "data" }, kept.parts, element), dispose }
 }
