@@ -1,5 +1,7 @@
 /** How the console speaks to its server: JSON in and out, and every failure one kind of error. */
 
+import { tell } from "./dom.js"
+
 const PATIENCE = 30_000 // milliseconds; what takes longer brings a signal of its own
 
 /** What the server answered (RFC 9457); `status` 0: nothing came. `retryAfter` is in seconds. */
@@ -57,7 +59,7 @@ class Api extends EventTarget {
 	}
 
 	noticed(problem, asked) {
-		if (problem.isSessionEnd && asked === this.session) this.dispatchEvent(new Event("ended"))
+		if (problem.isSessionEnd && asked === this.session) tell(this, "ended")
 		return problem
 	}
 }

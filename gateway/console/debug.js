@@ -5,7 +5,7 @@ import { h, replace } from "./dom.js"
 export function showDebug({ settings, session, outbox, live, runs }) {
 	const overlay = h("aside", { class: "debug", "aria-label": "Debug overlay" })
 	const update = () => {
-		if (!settings.value(["developer", "enableDebugOverlay"], false)) return overlay.remove()
+		if (!settings.value("developer.enableDebugOverlay")) return overlay.remove()
 		const facts = {
 			session: session.id,
 			owner: session.owner,

@@ -34,9 +34,21 @@ export function icon(name) {
 	return svg
 }
 
-/** A copy of what index.html holds under this id: one element. */
+/** A copy of the one element that index.html holds under this id. */
 export function template(id) {
-	return document.getElementById(id).content.firstElementChild.cloneNode(true)
+	return document.importNode(document.getElementById(id).content.firstElementChild, true)
+}
+
+/** The same as `element`, and each part of it that bears a name under that name. */
+export function copyOf(id) {
+	const element = template(id)
+	const parts = [...element.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part])
+	return { element, ...Object.fromEntries(parts) }
+}
+
+/** Dispatches an event to whoever listens to `source`. */
+export function tell(source, type = "change", detail) {
+	source.dispatchEvent(new CustomEvent(type, { detail }))
 }
 
 /** Text of a person: its own direction, and no more than a place can show. */

@@ -4,6 +4,7 @@
  */
 
 import { api } from "./api.js"
+import { tell } from "./dom.js"
 
 const FIRST_PAUSE = 1000 // milliseconds
 const LONGEST_PAUSE = 30_000
@@ -63,7 +64,7 @@ export class Live extends EventTarget {
 		this.#become(true)
 		this.#pause = FIRST_PAUSE
 		for await (const { event, data } of events(body, this.#abort)) {
-			this.dispatchEvent(new CustomEvent(event, { detail: JSON.parse(data) }))
+			tell(this, event, JSON.parse(data))
 		}
 		return {}
 	}
@@ -71,7 +72,7 @@ export class Live extends EventTarget {
 	#become(isConnected) {
 		if (this.isConnected === isConnected) return
 		this.isConnected = isConnected
-		this.dispatchEvent(new Event("change"))
+		tell(this)
 	}
 }
 

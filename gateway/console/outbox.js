@@ -4,6 +4,7 @@
  */
 
 import { api, newKey, Problem } from "./api.js"
+import { tell } from "./dom.js"
 import { allRemembered, onRemembered, remember } from "./storage.js"
 
 const NAME = "edit." // each for itself, so that two tabs never write over each other's
@@ -88,7 +89,7 @@ export class Outbox extends EventTarget {
 
 	#end(how, detail) {
 		this.discard([detail.entry])
-		this.dispatchEvent(new CustomEvent(how, { detail }))
+		tell(this, how, detail)
 	}
 
 	#wait({ retryAfter }) {
@@ -99,7 +100,7 @@ export class Outbox extends EventTarget {
 
 	#become(state) {
 		this.state = state
-		this.dispatchEvent(new Event("change"))
+		tell(this)
 	}
 }
 

@@ -1,6 +1,6 @@
 /** Which view is shown stands in the address behind the #, so that a reload keeps the place. */
 
-import { announce, replace } from "./dom.js"
+import { announce, replace, tell } from "./dom.js"
 import { showFailure } from "./shell.js"
 
 const VIEWS = {
@@ -82,7 +82,7 @@ export class Router extends EventTarget {
 		}
 		this.place = place
 		document.title = `${this.#view.title} · ANIMAtiZE Director Console`
-		this.dispatchEvent(new Event("change"))
+		tell(this)
 	}
 
 	#open(module, place) {

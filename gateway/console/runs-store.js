@@ -1,6 +1,7 @@
 /** Summaries of the newest runs that match a filter, kept in step by what was written and deleted since. */
 
 import { api, Problem } from "./api.js"
+import { tell } from "./dom.js"
 
 const PATH = "/api/runs"
 const TOPIC = "runs"
@@ -188,7 +189,7 @@ export class RunsStore extends EventTarget {
 	}
 
 	#changed(kind, ids = []) {
-		this.dispatchEvent(new CustomEvent("change", { detail: { kind, ids } }))
+		tell(this, "change", { kind, ids })
 	}
 }
 

@@ -1,6 +1,7 @@
 /** Whose profile this is, as the server tells it: the cookie is out of reach here. */
 
 import { api } from "./api.js"
+import { tell } from "./dom.js"
 import { onRemembered, remember, remembered } from "./storage.js"
 
 /** Dispatches "change", and "ended" where that is the change. */
@@ -24,7 +25,7 @@ export class Session extends EventTarget {
 		this.user = authenticated ? user : null
 		this.hasEnded = false
 		remember("session", id)
-		this.dispatchEvent(new Event("change"))
+		tell(this)
 	}
 
 	/** Google's; null where nobody can sign in. */
@@ -45,7 +46,7 @@ export class Session extends EventTarget {
 
 	stayGuest() {
 		remember("welcome", this.id)
-		this.dispatchEvent(new Event("change"))
+		tell(this)
 	}
 
 	/** What came along. Throws Problem. */
@@ -64,7 +65,7 @@ export class Session extends EventTarget {
 	#end() {
 		if (this.hasEnded) return
 		this.hasEnded = true
-		this.dispatchEvent(new Event("ended"))
-		this.dispatchEvent(new Event("change"))
+		tell(this, "ended")
+		tell(this)
 	}
 }

@@ -4,11 +4,13 @@
  */
 
 import { api } from "./api.js"
+import { tell } from "./dom.js"
 import { combined, merged, patchOf, pathOf, same, touches, valueAt } from "./merging.js"
 import { remember, remembered } from "./storage.js"
+import { settingAt } from "./words.js"
 
 const PATH = "/api/settings"
-const AUTO_SAVE = ["behavior", "autoSave"]
+const AUTO_SAVE = "behavior.autoSave"
 
 /** Dispatches "change" whenever anything of it may be another. */
 export class SettingsStore extends EventTarget {
@@ -24,7 +26,7 @@ export class SettingsStore extends EventTarget {
 		this.saved = null // as the server told it: {settings, version, updated_at}
 		this.conflict = null // {conflicts, current}: what the person has to choose
 		this.problem = null // why the server would not take the last edit
-		outbox.addEventListener("change", () => this.#changed())
+		outbox.addEventListener("change", () => tell(this))
 		outbox.addEventListener("answered", ({ detail }) => isOurs(detail.entry) && this.#accept(detail))
 		outbox.addEventListener("refused", ({ detail }) => isOurs(detail.entry) && this.#refuse(detail))
 	}
@@ -54,8 +56,10 @@ export class SettingsStore extends EventTarget {
 		return patches.reduce(merged, this.saved?.settings ?? {})
 	}
 
-	value(path, otherwise) {
-		return valueAt(this.current, path) ?? otherwise
+	/** What is set at `theme.grain`, say, or else its default. */
+	value(name) {
+		const path = name.split(".")
+		return valueAt(this.current, path) ?? settingAt(path)?.otherwise
 	}
 
 	/** How the edits stand: saved | unsaved | saving | offline | ended | conflict | refused. */
@@ -69,7 +73,7 @@ export class SettingsStore extends EventTarget {
 	}
 
 	get savesItself() {
-		return this.value(AUTO_SAVE, true)
+		return this.value(AUTO_SAVE)
 	}
 
 	get unsent() {
@@ -78,7 +82,7 @@ export class SettingsStore extends EventTarget {
 
 	/** `path` is a list of keys. */
 	edit(path, value) {
-		if (same(this.value(path), value)) return
+		if (same(valueAt(this.current, path), value)) return
 		this.problem = null
 		this.#keep({
 			patch: combined(this.#draft?.patch ?? {}, patchOf(path, value)),
@@ -133,14 +137,14 @@ export class SettingsStore extends EventTarget {
 	#keep(draft) {
 		this.#draft = draft
 		remember(this.#draftName, draft)
-		this.#changed()
+		tell(this)
 	}
 
 	/** That edits shall no longer save themselves is saved all the same. */
 	#schedule() {
 		clearTimeout(this.#timer)
-		if (!this.#draft || !(this.savesItself || valueAt(this.#draft.patch, AUTO_SAVE) === false)) return
-		this.#timer = setTimeout(() => this.save(), this.value(["behavior", "autoSaveDelayMs"], 700))
+		if (!this.#draft || !(this.savesItself || this.#draft.patch.behavior?.autoSave === false)) return
+		this.#timer = setTimeout(() => this.save(), this.value("behavior.autoSaveDelayMs"))
 	}
 
 	/** What was changed meanwhile was made against this edit, unless others have changed the same. */
@@ -163,17 +167,13 @@ export class SettingsStore extends EventTarget {
 			this.#keep({ patch: combined(JSON.parse(entry.body), this.#draft?.patch ?? {}), base })
 		} else {
 			this.problem = problem
-			this.#changed()
+			tell(this)
 		}
 	}
 
 	#know(profile) {
 		if (!this.saved || profile.version >= this.saved.version) this.saved = profile
-		this.#changed()
-	}
-
-	#changed() {
-		this.dispatchEvent(new Event("change"))
+		tell(this)
 	}
 }
 

@@ -3,16 +3,15 @@
 import { remember } from "./storage.js"
 
 export function applyTheme(settings) {
-	const value = (path, otherwise) => settings.value(path.split("."), otherwise)
 	const theme = {
 		data: {
-			accent: value("theme.accent", "amber"),
-			density: value("theme.density", "comfortable"),
-			motion: value("accessibility.reducedMotion", false) ? "reduced" : "full",
-			focus: value("accessibility.highContrastFocus", true) ? "strong" : "plain",
-			announce: value("accessibility.announceStatusChanges", true) ? "on" : "off",
+			accent: settings.value("theme.accent"),
+			density: settings.value("theme.density"),
+			motion: settings.value("accessibility.reducedMotion") ? "reduced" : "full",
+			focus: settings.value("accessibility.highContrastFocus") ? "strong" : "plain",
+			announce: settings.value("accessibility.announceStatusChanges") ? "on" : "off",
 		},
-		style: { "--grain": value("theme.grain", 0.35), "--contrast": value("theme.contrast", 1) },
+		style: { "--grain": settings.value("theme.grain"), "--contrast": settings.value("theme.contrast") },
 	}
 	const root = document.documentElement
 	Object.assign(root.dataset, theme.data)

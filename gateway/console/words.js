@@ -31,7 +31,7 @@ export function named(id) {
 	return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
-function settingAt(path) {
+export function settingAt(path) {
 	return SETTINGS.find((setting) => setting.path.join(".") === path.join("."))
 }
 

@@ -1,9 +1,8 @@
 /** The whole profile as one file, written to disk as it comes. */
 
 import { api } from "../api.js"
-import { h, replace } from "../dom.js"
+import { copyOf, h, replace } from "../dom.js"
 import { bytes } from "../words.js"
-import { copyOf } from "./templates.js"
 
 const NAME = "backup.json"
 

@@ -1,12 +1,11 @@
 /** What a document would change; its import, followed to its end whatever breaks; what came in. */
 
 import { api, newKey, Problem } from "../api.js"
-import { h, replace, words } from "../dom.js"
+import { copyOf, h, replace, words } from "../dom.js"
 import { remember, remembered } from "../storage.js"
 import { bytes, STAGES } from "../words.js"
 import { bounded, PATH, refresh, swap, undoing } from "./earlier.js"
 import { inWords } from "./plans.js"
-import { copyOf } from "./templates.js"
 
 const PAUSE = 1000 // milliseconds, before asking again
 

@@ -2,10 +2,9 @@
 
 import { newKey } from "../api.js"
 import { confirm } from "../dialogs.js"
-import { announce, h, icon, replace, words } from "../dom.js"
+import { announce, copyOf, h, icon, replace, words } from "../dom.js"
 import { counted, moment } from "../words.js"
 import { picture, providerOf, statusMark, takesOf, textOf } from "./run-parts.js"
-import { copyOf } from "./templates.js"
 
 const cards = new Map() // by run id; they outlive the view: coming back to thousands is quick
 export const lastSeen = {} // `id` of the run from whose card the keyboard goes on
@@ -89,7 +88,7 @@ export function view({ api, notices, router, runs, settings }, place) {
 	async function clearAll() {
 		const text = "Every run is deleted, on all devices, whether it is shown here or not."
 		const question = { title: "Clear all runs?", text, yes: "Clear all", no: "Keep" }
-		if (settings.value(["behavior", "confirmBeforeClear"], true) && !(await confirm(question))) return
+		if (settings.value("behavior.confirmBeforeClear") && !(await confirm(question))) return
 		try {
 			notices.show(`${counted(await runs.clear(newKey()), "run")} deleted.`)
 		} catch (problem) {

@@ -1,13 +1,12 @@
 /** One run: its frame, its slate and its takes; read when it is opened, and again when it is changed elsewhere. */
 
 import { confirm } from "../dialogs.js"
-import { announce, h, icon, replace, shortened, words } from "../dom.js"
+import { announce, copyOf, h, icon, replace, shortened, words } from "../dom.js"
 import { isObject, same } from "../merging.js"
 import { pathOf } from "../runs-store.js"
 import { moment, shownValue } from "../words.js"
 import { lastSeen, libraryHash } from "./library.js"
 import { picture, providerOf, statusMark, takesOf, textOf } from "./run-parts.js"
-import { copyOf } from "./templates.js"
 
 const SWIPE = 60 // pixels
 
@@ -105,10 +104,10 @@ export function view({ api, live, notices, outbox, router, runs, settings }, pla
 
 	/** To the settings, and to what was chosen here. */
 	function adapt() {
-		const isBeside = isCompared ?? settings.value(["preferences", "autoOpenCompare"], true)
+		const isBeside = isCompared ?? settings.value("preferences.autoOpenCompare")
 		compare.ariaPressed = isBeside
 		takes.className = isBeside ? "takes beside" : "takes"
-		raw.hidden = !settings.value(["developer", "showRawPayload"], false)
+		raw.hidden = !settings.value("developer.showRawPayload")
 		if (raw.open) payload.textContent = shortened(JSON.stringify(run, withoutImages, 2), 200_000)
 	}
 
@@ -138,12 +137,12 @@ export function view({ api, live, notices, outbox, router, runs, settings }, pla
 	function pressed({ key, target, altKey, ctrlKey, metaKey }) {
 		const step = { ArrowLeft: -1, ArrowRight: 1 }[key]
 		const isTaken = altKey || ctrlKey || metaKey || target.closest("pre, dialog")
-		if (step && !isTaken && settings.value(["developer", "enableKeyboardTimeline"], true)) go(step)
+		if (step && !isTaken && settings.value("developer.enableKeyboardTimeline")) go(step)
 	}
 
 	function swiped({ clientX }) {
 		const way = clientX - startX
-		if (Math.abs(way) > SWIPE && settings.value(["developer", "gestureNavigation"], true)) go(way < 0 ? 1 : -1)
+		if (Math.abs(way) > SWIPE && settings.value("developer.gestureNavigation")) go(way < 0 ? 1 : -1)
 	}
 
 	async function ask() {

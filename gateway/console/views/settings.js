@@ -20,8 +20,8 @@ export function view(app, place) {
 	save.onclick = () => settings.save()
 
 	async function follow() {
-		for (const { path, otherwise, row, show } of controls) {
-			show(settings.value(path, otherwise))
+		for (const { path, row, show } of controls) {
+			show(settings.value(path.join(".")))
 			row.disabled = !settings.saved
 		}
 		const isDone = settings.state !== "unsaved" || settings.savesItself
@@ -48,13 +48,13 @@ export function view(app, place) {
 	}
 }
 
-function controlOf(settings, { path, kind, label, hint, otherwise, ...options }) {
+function controlOf(settings, { path, kind, label, hint, ...options }) {
 	const id = path.join("-")
 	const about = hint && h("p", { class: "hint", id: `${id}-hint` }, hint)
 	const known = { id, "aria-labelledby": `${id}-name`, "aria-describedby": about?.id }
 	const [control, show] = KINDS[kind](known, (value) => settings.edit(path, value), options)
 	const row = h("fieldset", { role: "none" }, h("div", {}, h("label", { id: `${id}-name`, for: id }, label), about), control)
-	return { path, otherwise, show, row }
+	return { path, show, row }
 }
 
 const KINDS = {
