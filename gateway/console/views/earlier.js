@@ -21,17 +21,19 @@ export function earlierPart(app) {
 }
 
 function row(app, entry) {
-	const { started_at, mode, stage, outcome } = entry
-	const when = moment(started_at)
-	const text = stage === "done" ? inWords(outcome).join(" ") : (outcome?.problem?.detail ?? "")
-	return h("li", {}, `${when} · ${mode} · ${STAGES[stage]}`, h("p", { class: "quiet" }, text), undoing(app, entry, `Undo the import of ${when}`))
+	const { started_at: at, mode, stage, outcome } = entry
+	const when = moment(at)
+	const text = stage === "done" ? inWords(outcome).join(" ") : outcome?.problem?.detail
+	const what = h("p", { class: "quiet" }, text)
+	return h("li", {}, `${when} · ${mode} · ${STAGES[stage]}`, what, undoing(app, entry, `Undo the import of ${when}`))
 }
 
 /** The way back or, where there is none, why. */
 export function undoing(app, entry, name) {
 	const { open, until, outcome } = entry.undo
 	if (outcome) return `Undone. ${inWords(outcome).join(" ")}`
-	if (!open) return until && h("p", { class: "hint" }, Date.parse(until) > Date.now() ? "A later import has closed its undo." : "Its undo has ended.")
+	const why = Date.parse(until) > Date.now() ? "A later import has closed its undo." : "Its undo has ended."
+	if (!open) return until && h("p", { class: "hint" }, why)
 	const place = h("p", { tabindex: -1 })
 	const button = h("button", { class: "small", "aria-label": name, onclick: () => undo(app, entry, place) }, "Undo")
 	return replace(place, button, ` until ${moment(until)}`)

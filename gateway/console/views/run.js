@@ -11,8 +11,8 @@ import { picture, providerOf, statusMark, takesOf, textOf } from "./run-parts.js
 const SWIPE = 60 // pixels
 
 export function view({ api, live, notices, outbox, router, runs, settings }, place) {
-	const { element, back, heading, remove, stage, frame, previous, next, failure, ...parts } = copyOf("run")
-	const { facts, compare, takes, prompt, parameters, raw, copy, payload } = parts
+	const { element, back, heading, remove, stage, frame, previous, next, failure, facts, ...below } = copyOf("run")
+	const { compare, takes, prompt, parameters, raw, copy, payload } = below
 	const left = new AbortController()
 	let id, run, isRead, source, isCompared, startX
 
