@@ -1,5 +1,6 @@
 """What the gateway shows by itself: the description of its API, and the console's files."""
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from gzip import compress
@@ -25,6 +26,7 @@ TYPES: Final = {
     "json": "application/json",
     "svg": "image/svg+xml",
 }
+FOR_READERS: Final = re.compile(rb"^[ \t]*(?://[^\n]*|/\*(?:(?!\*/).)*\*/)\n|^[ \t]+", re.MULTILINE | re.DOTALL)
 
 
 class File(NamedTuple):
@@ -92,6 +94,9 @@ def _entries(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversabl
 
 
 def _read(path: str, entry: Traversable) -> File:
+    """Without whole lines of comment and indentation, which only readers of the source need."""
     content = entry.read_bytes()
+    if path.endswith((".js", ".css")):
+        content = FOR_READERS.sub(b"", content)
     kind = TYPES[path.rpartition(".")[2]]
     return File(content, compress(content, mtime=0), kind, sha256(content).hexdigest()[:20])

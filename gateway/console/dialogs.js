@@ -16,6 +16,7 @@ export function dialog(title, contents, { wide = false } = {}) {
 			element.remove()
 			resolve(answer)
 		})
+		addEventListener("hashchange", () => element.close(), { once: true })
 		document.body.append(element)
 		element.showModal()
 	})

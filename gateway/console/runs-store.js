@@ -47,6 +47,8 @@ export class RunsStore extends EventTarget {
 
 	reload() {
 		this.#turn += 1
+		this.#cursor = null
+		this.isComplete = false
 		return this.#read(null, (page) => (this.runs = page))
 	}
 

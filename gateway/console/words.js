@@ -13,8 +13,6 @@ const SECTIONS = {
 	developer: "Developer Options",
 }
 
-export const STATUSES = ["success", "failed", "not_executed", "not_configured"]
-
 /** The stages of a restore. */
 export const STAGES = {
 	staging: "Reading and staging",
