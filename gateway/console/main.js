@@ -49,8 +49,10 @@ function followEachOther() {
 	settings.addEventListener("change", () => applyTheme(settings))
 	settings.addEventListener("change", () => showConflict(app))
 	session.addEventListener("ended", () => session.user || settings.leave())
+	session.addEventListener("leaving", () => settings.leave()) // what was changed is this session's, not the next one's
 	session.addEventListener("ended", () => tellSessionEnd(app))
 	session.addEventListener("change", () => router.check())
+	session.addEventListener("change", () => tellKeptEdits(app))
 	live.addEventListener("settings", ({ detail }) => settings.follow(detail.version).catch(whenItIsBack))
 	live.addEventListener("runs", ({ detail }) => runs.follow(detail.token))
 	live.addEventListener("change", () => live.isConnected && catchUp())

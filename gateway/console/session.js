@@ -4,7 +4,7 @@ import { api } from "./api.js"
 import { tell } from "./dom.js"
 import { onRemembered, remember, remembered } from "./storage.js"
 
-/** Dispatches "change", and "ended" where that is the change. */
+/** Dispatches "change", "ended" where that is the change, and "leaving" before it becomes another. */
 export class Session extends EventTarget {
 	id = null
 	user = null
@@ -14,11 +14,12 @@ export class Session extends EventTarget {
 	constructor() {
 		super()
 		api.addEventListener("ended", () => this.#end())
-		onRemembered("session", (id) => this.id && id !== this.id && location.reload()) // another tab signed in or out
+		onRemembered("session", (id) => this.id && id !== this.id && this.#leave()) // another tab signed in or out
 	}
 
 	/** Before anything else is asked: each read without a session would make a guest of its own. */
 	async begin() {
+		if (this.id) tell(this, "leaving")
 		api.session = null
 		const { session_id: id, authenticated, user } = await api.get("/api/session/bootstrap")
 		api.session = this.id = id
@@ -60,6 +61,11 @@ export class Session extends EventTarget {
 	async signOut() {
 		await api.ask("POST", "/api/auth/logout", { body: {} })
 		await this.begin()
+	}
+
+	#leave() {
+		tell(this, "leaving")
+		location.reload()
 	}
 
 	#end() {
