@@ -1,7 +1,7 @@
 """What a person does with backups in the console, and what there is in a profile before and after."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -87,10 +87,10 @@ async def history(page: Page) -> list[Any]:
     return [{name: row[name] for name in ("created_at", "change_note", "settings")} for row in rows]
 
 
-async def images(page: Page) -> dict[str, str]:
+async def images(page: Page, runs: Iterable[str]) -> dict[str, str]:
     """The digest of each run's image, as the server gives it out."""
     found = {}
-    for name in (await profile(page))["runs"]:
+    for name in runs:
         answer = await page.context.request.get(f"/api/runs/{quote(name, safe='')}/source-image")
         assert answer.ok
         found[name] = sha256(await answer.body()).hexdigest()

@@ -80,7 +80,8 @@ async def test_a_restart_of_all_services_keeps_everything_and_the_open_page_goes
     await page.goto("/#/settings/theme")
     await page.get_by_role("radio", name="Crimson").check()
     await expect(sync(page)).to_have_text("Saved v3")
-    before, versions, pictures = await profile(page), await history(page), await images(page)
+    before, versions = await profile(page), await history(page)
+    pictures = await images(page, before["runs"])
 
     await asyncio.to_thread(fresh_stack.stop)
     await page.get_by_role("radio", name="Amber").check()
@@ -95,6 +96,6 @@ async def test_a_restart_of_all_services_keeps_everything_and_the_open_page_goes
         assert same(await profile(page), expected)
         await page.reload()
     assert (await history(page))[1:] == versions
-    assert await images(page) == pictures
+    assert await images(page, before["runs"]) == pictures
     await page.get_by_role("link", name="Library", exact=True).click()
     await expect(page.get_by_role("list", name="Runs").get_by_role("article")).to_have_count(13)
