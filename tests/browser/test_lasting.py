@@ -20,7 +20,7 @@ PLACES = {
     "#/settings/data": "Settings Console",
     "#/history": "Settings history",
     "#/devices": "Devices",
-    "#/old-console": "",
+    "#/old-console": "old console",
 }
 
 
@@ -88,7 +88,7 @@ async def test_a_restart_of_all_services_keeps_everything_and_the_open_page_goes
     await expect(sync(page)).to_have_text("Offline · 1 edit kept")
     await asyncio.to_thread(fresh_stack.start)
 
-    await expect(sync(page)).to_have_text("Saved v4")
+    await expect(sync(page)).to_have_text("Saved v4", timeout=60_000)  # it asks every 30 s once that took long
     expected = before | {"settings": before["settings"] | {"theme": before["settings"]["theme"] | {"accent": "amber"}}}
     for _ in range(2):
         await expect(page.get_by_role("radio", name="Amber")).to_be_checked()
