@@ -7,7 +7,7 @@ import { api } from "./api.js"
 import { tell } from "./dom.js"
 
 const FIRST_PAUSE = 1000 // milliseconds
-const LONGEST_PAUSE = 30_000
+const LONGEST_PAUSE = 10_000
 const SILENCE = 40_000 // the server is heard every 15 s
 const HIDDEN = 20_000 // a page that nobody sees lets go
 

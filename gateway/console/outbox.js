@@ -9,7 +9,7 @@ import { allRemembered, onRemembered, remember } from "./storage.js"
 
 const NAME = "edit." // each for itself, so that two tabs never write over each other's
 const FIRST_PAUSE = 1000 // milliseconds; doubled with each failure
-const LONGEST_PAUSE = 30_000
+const LONGEST_PAUSE = 10_000
 
 /** `state`: idle | sending | waiting | ended. Dispatches "change", "answered" `{entry, value}`, "refused" `{entry, problem}`. */
 export class Outbox extends EventTarget {

@@ -89,7 +89,13 @@ class Guard:
 
     def allow_outage(self, path: str = "/*") -> Self:
         """What a page sees while processes die and come back, or while it is offline."""
-        for failure in ("CONNECTION_*", "EMPTY_RESPONSE", "INCOMPLETE_CHUNKED_ENCODING", "INTERNET_DISCONNECTED"):
+        for failure in (
+            "CONNECTION_*",
+            "EMPTY_RESPONSE",
+            "INCOMPLETE_CHUNKED_ENCODING",
+            "INTERNET_DISCONNECTED",
+            "SOCKET_NOT_CONNECTED",
+        ):
             self.allow(path, failure=f"net::ERR_{failure}")
         for status in (502, 503, 504):
             self.allow(path, status=status)

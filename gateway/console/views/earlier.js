@@ -24,7 +24,7 @@ function row(app, entry) {
 	const { started_at: at, mode, stage, outcome } = entry
 	const when = moment(at)
 	const text = stage === "done" ? inWords(outcome).join(" ") : outcome?.problem?.detail
-	const what = h("p", { class: "quiet" }, text)
+	const what = text && h("p", { class: "quiet" }, text)
 	return h("li", {}, `${when} · ${mode} · ${STAGES[stage]}`, what, undoing(app, entry, `Undo the import of ${when}`))
 }
 
@@ -66,6 +66,7 @@ export function swap(place, ...children) {
 }
 
 export function bounded(items, most, properties) {
+	if (!items.length) return null
 	const more = items.splice(most)
 	return [h("ul", properties, items), more.length > 0 && h("details", {}, h("summary", {}, `${more.length} more`), h("ul", {}, more))]
 }
