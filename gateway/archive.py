@@ -103,8 +103,8 @@ class Reader:
         try:
             return self._decoder.decode(chunk, final=final)
         except UnicodeDecodeError as error:
-            hint = COMPRESSED if error.object[:4].startswith(COMPRESSED_MARKS) else ""
-            raise Unusable(f"The document is not whole text in UTF-8 or UTF-16 ({error.reason}). {hint}") from error
+            hint = f" {COMPRESSED}" if error.object[:4].startswith(COMPRESSED_MARKS) else ""
+            raise Unusable(f"The document is not whole text in UTF-8 or UTF-16 ({error.reason}).{hint}") from error
 
     def _sort_all(self, pieces: Iterator[Piece], depth: int = 0) -> Iterator[Found]:
         """What the pieces of the outermost text are."""

@@ -30,7 +30,7 @@ function present(children) {
 export function icon(name) {
 	const svg = template("icon")
 	svg.classList.add(name)
-	svg.firstElementChild.setAttribute("href", `/console/icons.svg#${name}`)
+	svg.firstElementChild.setAttribute("href", `#icon-${name}`)
 	return svg
 }
 

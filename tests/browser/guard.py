@@ -16,6 +16,13 @@ LISTENING: Final = f"""
 document.addEventListener("securitypolicyviolation", (event) => window.{BINDING}(
   [`${{event.effectiveDirective}}: ${{event.blockedURI}} ${{event.sample}}`.trim(), event.sourceFile || document.URL]));
 """
+OUTAGES: Final = (
+    "CONNECTION_*",
+    "EMPTY_RESPONSE",
+    "INCOMPLETE_CHUNKED_ENCODING",
+    "INTERNET_DISCONNECTED",
+    "SOCKET_NOT_CONNECTED",
+)
 ABORTED: Final = "net::ERR_ABORTED"  # the page, or who went on to another, did not want the answer any more
 FAILED_TO_LOAD: Final = "Failed to load resource"  # what the console says again of a status or a failure
 
@@ -89,13 +96,7 @@ class Guard:
 
     def allow_outage(self, path: str = "/*") -> Self:
         """What a page sees while processes die and come back, or while it is offline."""
-        for failure in (
-            "CONNECTION_*",
-            "EMPTY_RESPONSE",
-            "INCOMPLETE_CHUNKED_ENCODING",
-            "INTERNET_DISCONNECTED",
-            "SOCKET_NOT_CONNECTED",
-        ):
+        for failure in OUTAGES:
             self.allow(path, failure=f"net::ERR_{failure}")
         for status in (502, 503, 504):
             self.allow(path, status=status)

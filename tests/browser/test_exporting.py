@@ -18,7 +18,7 @@ from tests.processes import Stack, running
 KEYS = {"runway": "rk_live_0123456789abcdef", "flux": "flux-secret-of-some-length"}
 PASSPHRASE = "zażółć gęślą jaźń"
 WRITTEN = """async () => {
-  const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("backups")
+  const folder = await navigator.storage.getDirectory()
   const sizes = []
   for await (const file of folder.values()) sizes.push((await file.getFile()).size)
   return sizes

@@ -36,7 +36,7 @@ async def shared_plant(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
 @pytest_asyncio.fixture(name="page", loop_scope="package")
 async def page_of_the_plant(newcomer: Newcomer, plant: Plant, guard: Guard) -> Page:
     """Of somebody who has a few runs."""
-    guard.allow_outage().allow("/api/*", failure="net::ERR_SOCKET_NOT_CONNECTED")
+    guard.allow_outage()
     page = await newcomer(plant.stack.url)
     await seed(page.context, runs=KEPT)
     await continue_as_guest(page)

@@ -2,6 +2,7 @@
 import { confirm, dialog } from "../dialogs.js"
 import { replace, template, words } from "../dom.js"
 import { counted, moment } from "../words.js"
+import { forgetBackup } from "./export.js"
 import { page, press, reading, row } from "./page.js"
 
 const SESSIONS = "/api/auth/sessions"
@@ -61,6 +62,7 @@ async function part({ live }, work) {
 		live.begin()
 		throw problem
 	})
+	await forgetBackup()
 	location.reload()
 }
 

@@ -68,7 +68,11 @@ async function kept(stream) {
 }
 
 async function newFile() {
-	const root = await navigator.storage.getDirectory()
-	await root.removeEntry(NAME).catch(() => {}) // there was none
-	return root.getFileHandle(NAME, { create: true })
+	await forgetBackup()
+	return (await navigator.storage.getDirectory()).getFileHandle(NAME, { create: true })
+}
+
+/** The copy of the last one, where there is one. */
+export async function forgetBackup() {
+	await navigator.storage?.getDirectory().then((root) => root.removeEntry(NAME)).catch(() => {})
 }
