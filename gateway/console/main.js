@@ -50,8 +50,10 @@ function followEachOther() {
   settings.addEventListener("change", () => applyTheme(settings))
   settings.addEventListener("change", () => settings.conflict && showConflict(app))
   session.addEventListener("ended", () => !session.user && settings.leave())
+  session.addEventListener("leaving", () => settings.leave()) // what was changed is this session's, not the next one's
   session.addEventListener("ended", () => tellSessionEnd(app))
   session.addEventListener("change", () => router.check())
+  session.addEventListener("change", () => tellKeptEdits(app))
   live.addEventListener("settings", ({ detail }) => void settings.follow(detail.version).catch(later))
   live.addEventListener("runs", ({ detail }) => void runs.follow(detail.token))
   live.addEventListener("change", () => live.isConnected && catchUp())

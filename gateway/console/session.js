@@ -3,7 +3,7 @@
 import { api } from "./api.js"
 import { onRemembered, remember, remembered } from "./storage.js"
 
-/** Dispatches "change", and "ended" where that is the change. */
+/** Dispatches "change", "ended" where that is the change, and "leaving" before it becomes another. */
 export class Session extends EventTarget {
   constructor() {
     super()
@@ -12,11 +12,12 @@ export class Session extends EventTarget {
     this.google = null
     this.hasEnded = false
     api.addEventListener("ended", () => this.#end())
-    onRemembered("session", (id) => this.id && id !== this.id && location.reload()) // another tab signed in or out
+    onRemembered("session", (id) => this.id && id !== this.id && this.#leave()) // another tab signed in or out
   }
 
   /** Before anything else is asked: each read without a session would make a guest of its own. */
   async begin() {
+    if (this.id) this.dispatchEvent(new Event("leaving"))
     api.session = null
     const { value } = await api.get("/api/session/bootstrap")
     api.session = this.id = value.session_id
@@ -56,6 +57,11 @@ export class Session extends EventTarget {
   async signOut() {
     await api.ask("POST", "/api/auth/logout", { body: {} })
     await this.begin()
+  }
+
+  #leave() {
+    this.dispatchEvent(new Event("leaving"))
+    location.reload()
   }
 
   #end() {
