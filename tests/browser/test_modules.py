@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import pytest_asyncio
@@ -15,7 +15,7 @@ from tests.settings_service.test_merging import RFC_7396_APPENDIX_A
 
 CHANCE: Final = random.Random(7396)
 NUMBER: Final = 60
-LEAVES: Final = (None, True, False, 0, 1, 0.5, "", "a", "ż", [], [1], [None, {"a": 1}], {})
+LEAVES: Final[tuple[Any, ...]] = (None, True, False, 0, 1, 0.5, "", "a", "ż", [], [1], [None, {"a": 1}], {})
 NAMES: Final = ("a", "b", "c", "~/", "length", "constructor", "__proto__")
 PLAIN: Final = NAMES[:-1]
 UNSET: Final = object()
@@ -27,7 +27,7 @@ async def console(page: Page) -> Page:
     return page
 
 
-async def called(page: Page, function: str, calls: list[list[Any]], module: str = "merging") -> list[Any]:
+async def called(page: Page, function: str, calls: Sequence[Sequence[Any]], module: str = "merging") -> list[Any]:
     """What a function of a module gives for each list of arguments; nothing is null."""
     text = f"""calls => import("/console/{module}.js").then(
       (all) => calls.map((call) => JSON.stringify(all.{function}(...JSON.parse(call))) ?? "null"))"""
@@ -164,7 +164,12 @@ async def test_numbers_and_times_are_said_as_people_do(console: Page) -> None:
         "1,234 runs",
     ]
     now = 1_767_605_400_000  # 2026-01-05T09:30:00Z
-    moments = [["2026-01-05T09:29:58Z", now], ["2026-01-05T09:25:00Z", now], ["2026-01-04T09:30:00Z", now], [None, now]]
+    moments: list[list[Any]] = [
+        ["2026-01-05T09:29:58Z", now],
+        ["2026-01-05T09:25:00Z", now],
+        ["2026-01-04T09:30:00Z", now],
+        [None, now],
+    ]
     assert await called(console, "ago", moments, "words") == [
         "2 seconds ago",
         "5 minutes ago",
@@ -174,5 +179,5 @@ async def test_numbers_and_times_are_said_as_people_do(console: Page) -> None:
 
 
 async def test_text_is_cut_between_characters(console: Page) -> None:
-    calls = [["abc", 3], ["abcd", 3], ["ab🎬", 3], [None, 3]]
+    calls: list[list[Any]] = [["abc", 3], ["abcd", 3], ["ab🎬", 3], [None, 3]]
     assert await called(console, "shortened", calls, "dom") == ["abc", "abc…", "ab…", ""]

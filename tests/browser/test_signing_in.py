@@ -1,4 +1,4 @@
-"""Who somebody is: guests, Google's accounts, sessions that end, and edits that never land in anybody else's profile."""
+"""Guests, Google's accounts, sessions that end, and edits that never land in anybody else's profile."""
 
 from typing import Any
 
@@ -29,8 +29,8 @@ from tests.processes import Stack
 PAUSE = {"behavior": {"autoSaveDelayMs": 250}}
 
 
-async def guest_at_the_settings(page: Page) -> Page:
-    await seed(page.context, settings=PAUSE)
+async def guest_at_the_settings(page: Page, pause: int = 250) -> Page:
+    await seed(page.context, settings={"behavior": {"autoSaveDelayMs": pause}})
     await continue_as_guest(page)
     await settings(page)
     return page
@@ -121,7 +121,7 @@ async def test_where_google_is_out_of_reach_one_can_go_on_as_guest(
 async def test_signing_out_gives_a_fresh_guest_and_tells_every_tab(
     newcomer: Newcomer, google_stack: Stack, google: Google, guard: Guard
 ) -> None:
-    guard.allow("/api/*", status=401)
+    guard.allow("/api/*", status=401).allow("/api/runs", status=410)  # a first run after others' are erased
     page = await signed_in(newcomer, google, google_stack.url, "leaves")
     await seed(page.context, runs=runs(1))
     tab = await page.context.new_page()
@@ -152,6 +152,23 @@ async def test_a_guest_who_signs_out_is_asked_first(page: Page, guard: Guard) ->
     await page.get_by_role("button", name="Continue as guest").click()
     await expect(page.get_by_role("heading", name="Devices")).to_be_visible()
     assert (await ask(page.context, "GET", "/api/runs"))["runs"] == []
+
+
+async def test_what_was_changed_just_before_signing_out_does_not_follow_to_the_next_guest(
+    page: Page, guard: Guard
+) -> None:
+    guard.allow("/api/*", status=401)
+    await guest_at_the_settings(page, pause=5000)
+    await option(page, "Accent", "Teal").check()
+    await view(page, "devices", "Devices")
+    await page.get_by_role("button", name="Sign out", exact=True).click()
+    question = page.get_by_role("dialog", name="Sign out?")
+    await expect(question).to_contain_text("1 edit not sent yet will wait in this browser.")
+    await question.get_by_role("button", name="Sign out").click()
+    await page.get_by_role("button", name="Continue as guest").click()
+    await expect(notices(page)).to_contain_text("1 edit of a guest session that has ended is kept in this browser.")
+    await expect(sync(page)).to_have_text("Saved v1")
+    assert await version(page) == 1
 
 
 @pytest.mark.parametrize("when", ["before the session ends", "after it has ended"])
@@ -195,7 +212,7 @@ async def test_an_edit_of_a_guest_whose_session_has_ended_is_applied_or_discarde
     newcomer: Newcomer, page: Page, guard: Guard, choice: str, accent: str
 ) -> None:
     guard.allow("/api/*", status=401)
-    await guest_at_the_settings(page)
+    await guest_at_the_settings(page, pause=5000)  # so that it is still to be sent when the next guest comes
     there = await beside(newcomer, page)
     await ask(there.context, "POST", "/api/auth/logout", {})
     await expect(notices(page)).to_contain_text("This guest session has ended", timeout=SOON)
