@@ -50,6 +50,7 @@ function followEachOther() {
 	settings.addEventListener("change", () => showConflict(app))
 	session.addEventListener("ended", () => session.user || settings.leave())
 	session.addEventListener("leaving", () => settings.leave()) // what was changed is this session's, not the next one's
+	session.addEventListener("leaving", () => live.end())
 	session.addEventListener("ended", () => tellSessionEnd(app))
 	session.addEventListener("change", () => router.check())
 	session.addEventListener("change", () => tellKeptEdits(app))

@@ -18,9 +18,8 @@ export function merged(target, patch) {
 /** Two patches as one. Unlike in `merged`, a null stays one. */
 export function combined(first, second) {
 	if (!isObject(first) || !isObject(second)) return second
-	const result = { ...first }
-	for (const [key, value] of Object.entries(second)) result[key] = key in first ? combined(first[key], value) : value
-	return result
+	const both = Object.entries(second).map(([key, value]) => [key, combined(valueAt(first, [key]), value)])
+	return Object.fromEntries([...Object.entries(first), ...both])
 }
 
 export function valueAt(settings, path) {
