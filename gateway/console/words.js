@@ -64,10 +64,9 @@ export function counted(number, one, many = `${one}s`) {
 
 /** 1 kB is 1000 bytes (IEC 80000-13). */
 export function bytes(number) {
-	const units = ["byte", "kilobyte", "megabyte", "gigabyte"]
 	const power = Math.min(3, Math.floor(Math.log10(Math.max(1, number)) / 3))
-	const style = { style: "unit", unit: units[power], maximumFractionDigits: power && 1 }
-	return (number / 1000 ** power).toLocaleString("en", style)
+	const shown = (number / 1000 ** power).toLocaleString("en", { maximumFractionDigits: power && 1 })
+	return `${shown} ${["B", "kB", "MB", "GB"][power]}`
 }
 
 const MINUTE = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" })

@@ -199,7 +199,7 @@ async def test_a_favourite_of_a_run_that_is_gone_meanwhile_is_told(
     await expect(sync(console)).to_have_text("Offline · 1 edit kept", timeout=SOON)
     await ask(there.context, "DELETE", f"/api/runs/{RUN}")
     await console.context.set_offline(False)
-    await expect(notices(console).get_by_role("alert")).to_contain_text("did not take a favourite", timeout=SOON)
+    await expect(notices(console).get_by_role("alert")).to_contain_text("A change of a run was not taken", timeout=SOON)
     await expect(sync(console)).to_have_text("Saved v2", timeout=SOON)
 
 

@@ -166,7 +166,7 @@ async def test_what_was_changed_just_before_signing_out_does_not_follow_to_the_n
     await expect(question).to_contain_text("1 edit not sent yet will wait in this browser.")
     await question.get_by_role("button", name="Sign out").click()
     await page.get_by_role("button", name="Continue as guest").click()
-    await expect(notices(page)).to_contain_text("1 edit of a guest session that has ended is kept in this browser.")
+    await expect(notices(page)).to_contain_text("Kept in this browser: 1 edit of a guest session that has ended.")
     await expect(sync(page)).to_have_text("Saved v1")
     assert await version(page) == 1
 
@@ -220,7 +220,7 @@ async def test_an_edit_of_a_guest_whose_session_has_ended_is_applied_or_discarde
     await expect(sync(page)).to_have_text("Session ended · 1 edit kept", timeout=SOON)
     await page.get_by_role("button", name="Sign in or start anew").click()
     await page.get_by_role("button", name="Continue as guest").click()
-    await expect(notices(page)).to_contain_text("1 edit of a guest session that has ended is kept in this browser.")
+    await expect(notices(page)).to_contain_text("Kept in this browser: 1 edit of a guest session that has ended.")
     assert await version(page) == 1
     await notices(page).get_by_role("button", name=choice).click()
     await expect(page.locator("html")).to_have_attribute("data-accent", accent)
@@ -247,7 +247,7 @@ async def test_an_edit_never_lands_in_the_profile_of_a_stranger_whose_cookie_too
     await page.reload()
     await page.get_by_role("button", name="Continue as guest").click()
     await expect(sync(page)).to_have_text("Saved v1")
-    await expect(notices(page)).to_contain_text("1 edit of a guest session that has ended is kept in this browser.")
+    await expect(notices(page)).to_contain_text("Kept in this browser: 1 edit of a guest session that has ended.")
     assert await version(other_page) == 1
 
     await take_the_place_of(page.context, own)
