@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest_asyncio
@@ -163,16 +164,11 @@ async def test_numbers_and_times_are_said_as_people_do(console: Page) -> None:
         "1 run",
         "1,234 runs",
     ]
-    now = 1_767_605_400_000  # 2026-01-05T09:30:00Z
-    moments: list[list[Any]] = [
-        ["2026-01-05T09:29:58Z", now],
-        ["2026-01-05T09:25:00Z", now],
-        ["2026-01-04T09:30:00Z", now],
-        [None, now],
-    ]
-    assert await called(console, "ago", moments, "words") == [
-        "2 seconds ago",
+    before = [timedelta(minutes=5, seconds=2), timedelta(hours=3, minutes=1), timedelta(days=1, minutes=1)]
+    moments: list[list[Any]] = [[(datetime.now(UTC) - each).isoformat()] for each in before]
+    assert await called(console, "ago", [*moments, [None]], "words") == [
         "5 minutes ago",
+        "3 hours ago",
         "yesterday",
         "at an unknown time",
     ]

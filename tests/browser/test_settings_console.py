@@ -214,7 +214,7 @@ async def test_a_provider_that_is_going_away_says_so(console: Page) -> None:
     assert ending
     for each in ending:
         group = provider(console, each["label"])
-        await expect(group).to_contain_text(each["lifecycle"]["status"].replace("_", " "))
+        await expect(group).to_contain_text(each["lifecycle"]["status"].replace("_", " "), ignore_case=True)
         await expect(group).to_contain_text(each["lifecycle"]["note"])
 
 

@@ -120,7 +120,8 @@ export function view({ api, live, notices, outbox, router, runs, settings }, pla
 	function go(step) {
 		const to = neighbour(step)
 		if (!to) return
-		location.replace(`#/run/${encodeURIComponent(to.run_id)}`)
+		router.note(`#/run/${encodeURIComponent(to.run_id)}`)
+		moveTo({ rest: to.run_id })
 		announce(titleOf(to))
 	}
 
