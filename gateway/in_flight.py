@@ -1,0 +1,98 @@
+"""What of the journal an operator looks at: operations that are not at their end, and what services must know of each.
+
+Works beside the gateways, on the file alone.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+import orjson
+
+from chassis.staging import State
+from gateway.operations import OF_OWNERS, Kind, Stage
+from gateway.succession import POSTPONED
+
+LEFT: Final = f"""
+    SELECT id, kind, stage, started_at FROM operations
+    WHERE stage IN ('staging', 'committing', 'aborting') AND holder <> '{POSTPONED}' ORDER BY started_at"""  # noqa: S608
+STAGED: Final = "SELECT id, kind, stage, participants, changed_at FROM operations"
+
+OPEN: Final = frozenset({State.STAGING, State.STAGED})
+# What a service may have of an operation that is at its end. A failed one has failed because they differ.
+ANY: Final = frozenset({*State, None})
+AGREED: Final[Mapping[str, frozenset[State | None]]] = {
+    Stage.DONE: frozenset({State.COMMITTED}),
+    Stage.ABORTED: frozenset({State.ABORTED, None}),
+    Stage.FAILED: ANY,
+}
+
+
+class Left(NamedTuple):
+    """An operation that is under way, or waits for a service; `age` in seconds."""
+
+    id: str
+    kind: str
+    stage: str
+    age: float
+
+
+class Journalled(NamedTuple):
+    """How far an operation has come, as the journal says, and which services were asked to stage something."""
+
+    kind: str
+    stage: str
+    participants: tuple[str, ...]
+    changed_at: str
+
+
+def left(tx: sqlite3.Connection) -> list[Left]:
+    """The oldest first. What is only to be done once more a minute later is not among them."""
+    now = datetime.now(UTC)
+    return [
+        Left(row["id"], row["kind"], row["stage"], (now - datetime.fromisoformat(row["started_at"])).total_seconds())
+        for row in tx.execute(LEFT)
+    ]
+
+
+def decided(tx: sqlite3.Connection) -> Left | None:
+    """The oldest operation that is being put in place at this moment."""
+    return next((each for each in left(tx) if each.stage == Stage.COMMITTING), None)
+
+
+def journalled(tx: sqlite3.Connection) -> dict[str, Journalled]:
+    """Every operation, by its id."""
+    return {
+        row["id"]: Journalled(row["kind"], row["stage"], tuple(orjson.loads(row["participants"])), row["changed_at"])
+        for row in tx.execute(STAGED)
+    }
+
+
+def differences(journal: Mapping[str, Journalled], service: str, states: Mapping[str, tuple[str, str]]) -> list[str]:
+    """Where a service and the journal disagree on an operation, as sentences. Pure.
+
+    `states` are the service's own, `{id: (state, changed_at)}`. What is older than all that the other side still
+    remembers, it may have forgotten; what is under way is no difference yet.
+    """
+    told, known_since = [], _oldest(each.changed_at for each in journal.values())
+    for id_, (has, changed_at) in states.items():
+        is_amiss = has in OPEN or (has == State.COMMITTED and changed_at > known_since)
+        if id_ not in journal and is_amiss:
+            told.append(f"{service} has {id_} as {has}, and the journal does not know it")
+    remembers_since = _oldest(at for _, at in states.values())
+    for id_, operation in journal.items():
+        state = states[id_][0] if id_ in states else None
+        forgotten = state is None and operation.changed_at < remembers_since
+        if not forgotten and _concerns(operation, service) and state not in AGREED.get(operation.stage, ANY):
+            told.append(f"{service} has {id_} as {state or 'nothing'}, and the journal says {operation.stage}")
+    return told
+
+
+def _concerns(operation: Journalled, service: str) -> bool:
+    return operation.kind in set(Kind) - OF_OWNERS and service in operation.participants
+
+
+def _oldest(times: Iterable[str]) -> str:
+    """Later than any time where there is none: then everything may have been forgotten."""
+    return min(times, default="9")
