@@ -10,6 +10,7 @@ from animatize.copying import copy_file, count_rows, stand_alone
 from animatize.places import Place
 from animatize.snapshots import Copy, Snapshot
 from animatize.telling import Step
+from animatize.troubles import is_full
 from chassis.schema import Unusable, bring_up, schema_of
 from vault_service import canary
 from vault_service.canary import Canary
@@ -46,6 +47,7 @@ def _copied(snapshot: Snapshot, package: str, file: Path, step: Step) -> list[st
             return [f"{copy.file} is not what it was: its SHA-256 is another"]
         return [f"{copy.file}: {each}" for each in _looked_through(file, package, copy)]
     except (OSError, sqlite3.Error, Unusable) as error:
+        _refuse_full(error)
         return [f"{copy.file} cannot be read: {error}"]
 
 
@@ -70,5 +72,12 @@ def _brought_up(package: str, file: Path) -> list[str]:
         bring_up(file, package)
         stand_alone(file)
     except (sqlite3.Error, Unusable) as error:
+        _refuse_full(error)
         return [f"{file.name} cannot be used: {error}"]
     return []
+
+
+def _refuse_full(error: Exception) -> None:
+    """That there is no room says nothing of the snapshot."""
+    if is_full(error):
+        raise error

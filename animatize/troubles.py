@@ -17,10 +17,16 @@ def told() -> Iterator[None]:
         yield
     except (Unusable, WrongSecret) as error:
         raise Stop(Exit.REFUSED, f"Not done: {error}.") from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
+        if is_full(error):
+            raise Stop(Exit.BROKEN_OFF, f"There is no room left on the disk ({error}): all is as before.") from error
+        if isinstance(error, OSError):
+            raise Stop(Exit.REFUSED, f"Not done: {error}.") from error
         raise Stop(Exit.AWAY, f"A file is locked, or cannot be read or written ({error}): try again.") from error
-    except OSError as error:
-        raise Stop(Exit.BROKEN_OFF if error.errno in _FULL else Exit.REFUSED, f"Not done: {error}.") from error
 
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+def is_full(error: Exception) -> bool:
+    """Whether the disk is, or somebody's share of it."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL

@@ -17,7 +17,13 @@ from gateway.succession import POSTPONED
 LEFT: Final = f"""
     SELECT id, kind, stage, started_at FROM operations
     WHERE stage IN ('staging', 'committing', 'aborting') AND holder <> '{POSTPONED}' ORDER BY started_at"""  # noqa: S608
-STAGED: Final = "SELECT id, kind, stage, participants, changed_at FROM operations"
+# Who is erased is forgotten by the services first, and by the journal a minute later; with whoever that once was.
+STAGED: Final = """
+    WITH erased (owner) AS (SELECT owner FROM operations WHERE kind IN ('deletion', 'sweep'))
+    SELECT id, kind, stage, participants, changed_at, owner IN (
+        SELECT owner FROM erased
+        UNION SELECT owner FROM operations WHERE target IN (SELECT owner FROM erased)) AS erased
+    FROM operations"""
 
 OPEN: Final = frozenset({State.STAGING, State.STAGED})
 # What a service may have of an operation that is at its end. A failed one has failed because they differ.
@@ -45,6 +51,7 @@ class Journalled(NamedTuple):
     stage: str
     participants: tuple[str, ...]
     changed_at: str
+    erased: bool = False  # its owner is, or is about to be
 
 
 def left(tx: sqlite3.Connection) -> list[Left]:
@@ -63,10 +70,7 @@ def decided(tx: sqlite3.Connection) -> Left | None:
 
 def journalled(tx: sqlite3.Connection) -> dict[str, Journalled]:
     """Every operation, by its id."""
-    return {
-        row["id"]: Journalled(row["kind"], row["stage"], tuple(orjson.loads(row["participants"])), row["changed_at"])
-        for row in tx.execute(STAGED)
-    }
+    return {row["id"]: _journalled(row) for row in tx.execute(STAGED)}
 
 
 def differences(journal: Mapping[str, Journalled], service: str, states: Mapping[str, tuple[str, str]]) -> list[str]:
@@ -89,8 +93,14 @@ def differences(journal: Mapping[str, Journalled], service: str, states: Mapping
     return told
 
 
+def _journalled(row: sqlite3.Row) -> Journalled:
+    participants = tuple(orjson.loads(row["participants"]))
+    return Journalled(row["kind"], row["stage"], participants, row["changed_at"], bool(row["erased"]))
+
+
 def _concerns(operation: Journalled, service: str) -> bool:
-    return operation.kind in set(Kind) - OF_OWNERS and service in operation.participants
+    stages_something = operation.kind in set(Kind) - OF_OWNERS and service in operation.participants
+    return stages_something and not operation.erased
 
 
 def _oldest(times: Iterable[str]) -> str:

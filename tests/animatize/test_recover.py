@@ -150,6 +150,20 @@ def test_a_damaged_copy_is_refused_before_anything_is_touched(console: Console, 
     check_refused(console, snap, "is no snapshot")
 
 
+def test_where_there_is_no_room_all_stays_as_it_was_and_the_snapshot_is_not_blamed(
+    console: Console, snap: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = console.everything
+    monkeypatch.setattr("animatize.examining.copy_file", full)
+    for command in ("recover", "verify"):
+        told = console(command, snap)
+        assert (told.code, "no room left" in told.err, "damaged" in told.err) == (5, True, False)
+    assert console.everything == before
+
+
 def check_refused(console: Console, snap: Path, reason: str) -> None:
     before = console.everything
     told = console("recover", snap)

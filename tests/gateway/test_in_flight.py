@@ -55,6 +55,20 @@ def test_the_journal_is_read_with_who_takes_part(tx: sqlite3.Connection) -> None
     assert journalled(tx)["r_0"] == Journalled("restore", "done", ("settings", "runs"), NOW)
 
 
+def test_what_an_erased_owner_once_did_is_no_difference(tx: sqlite3.Connection) -> None:
+    insert = (
+        "INSERT INTO operations (id, owner, kind, mode, stage, holder, lease_until, started_at, changed_at, target)"
+        " VALUES (?, ?, ?, 'merge', 'done', 'a', 0, ?, ?, ?)"
+    )
+    tx.execute(insert, ("r_8", "user:0", "adoption", NOW, NOW, "user:8"))
+    tx.execute(insert, ("r_7", "user:7", "restore", NOW, NOW, None))
+    assert {id_ for id_, each in journalled(tx).items() if each.erased} == set()
+    tx.execute(insert, ("r_9", "user:8", "deletion", NOW, NOW, None))
+    assert {id_ for id_, each in journalled(tx).items() if each.erased} == {"r_0", "r_8", "r_9"}
+    found = differences(journalled(tx), "settings", {"r_1": ("staged", LONG_AGO)})
+    assert found == ["settings has r_7 as nothing, and the journal says done"]
+
+
 def of(stage: str, kind: str = "restore", at: str = BEFORE) -> dict[str, Journalled]:
     return {"r_1": Journalled(kind, stage, ("settings",), at), "r_0": Journalled("sweep", "done", (), LONG_AGO)}
 
