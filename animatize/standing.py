@@ -4,10 +4,12 @@ import sqlite3
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from animatize.places import OWNERS
+from chassis.parts import UNDO_DAYS
 from chassis.remembered import remembered
 from chassis.schema import Unusable, connect, refuse_half_replaced, schema_of
 from gateway import in_flight
@@ -79,11 +81,11 @@ def _differences(files: Mapping[str, Path]) -> list[str]:
     """The journal first: what has ended there has ended in every service."""
     with closing(connect(files["gateway"], PATIENCE)) as tx:
         journal = in_flight.journalled(tx)
-    told = []
+    told, since = [], (datetime.now(UTC) - timedelta(days=UNDO_DAYS)).isoformat()  # so long nobody forgets anything
     for package in STAGING:
         if package in files:
             with closing(connect(files[package], PATIENCE)) as tx:
-                told += in_flight.differences(journal, OWNERS[package], remembered(tx))
+                told += in_flight.differences(journal, OWNERS[package], remembered(tx), since)
     return told
 
 

@@ -4,7 +4,7 @@ Works beside the gateways, on the file alone.
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
@@ -33,6 +33,9 @@ AGREED: Final[Mapping[str, frozenset[State | None]]] = {
     Stage.ABORTED: frozenset({State.ABORTED, None}),
     Stage.FAILED: ANY,
 }
+
+
+States = Mapping[str, tuple[str, str]]
 
 
 class Left(NamedTuple):
@@ -73,21 +76,20 @@ def journalled(tx: sqlite3.Connection) -> dict[str, Journalled]:
     return {row["id"]: _journalled(row) for row in tx.execute(STAGED)}
 
 
-def differences(journal: Mapping[str, Journalled], service: str, states: Mapping[str, tuple[str, str]]) -> list[str]:
+def differences(journal: Mapping[str, Journalled], service: str, states: States, since: str) -> list[str]:
     """Where a service and the journal disagree on an operation, as sentences. Pure.
 
-    `states` are the service's own, `{id: (state, changed_at)}`. What is older than all that the other side still
-    remembers, it may have forgotten; what is under way is no difference yet.
+    `states` are the service's own, `{id: (state, changed_at)}`. What ended before `since`, ISO 8601, either side may
+    have forgotten; what is under way is no difference yet.
     """
-    told, known_since = [], _oldest(each.changed_at for each in journal.values())
+    told = []
     for id_, (has, changed_at) in states.items():
-        is_amiss = has in OPEN or (has == State.COMMITTED and changed_at > known_since)
+        is_amiss = has in OPEN or (has == State.COMMITTED and changed_at > since)
         if id_ not in journal and is_amiss:
             told.append(f"{service} has {id_} as {has}, and the journal does not know it")
-    remembers_since = _oldest(at for _, at in states.values())
     for id_, operation in journal.items():
         state = states[id_][0] if id_ in states else None
-        forgotten = state is None and operation.changed_at < remembers_since
+        forgotten = state is None and operation.changed_at < since
         if not forgotten and _concerns(operation, service) and state not in AGREED.get(operation.stage, ANY):
             told.append(f"{service} has {id_} as {state or 'nothing'}, and the journal says {operation.stage}")
     return told
@@ -101,8 +103,3 @@ def _journalled(row: sqlite3.Row) -> Journalled:
 def _concerns(operation: Journalled, service: str) -> bool:
     stages_something = operation.kind in set(Kind) - OF_OWNERS and service in operation.participants
     return stages_something and not operation.erased
-
-
-def _oldest(times: Iterable[str]) -> str:
-    """Later than any time where there is none: then everything may have been forgotten."""
-    return min(times, default="9")

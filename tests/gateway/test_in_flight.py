@@ -65,16 +65,16 @@ def test_what_an_erased_owner_once_did_is_no_difference(tx: sqlite3.Connection) 
     assert {id_ for id_, each in journalled(tx).items() if each.erased} == set()
     tx.execute(insert, ("r_9", "user:8", "deletion", NOW, NOW, None))
     assert {id_ for id_, each in journalled(tx).items() if each.erased} == {"r_0", "r_8", "r_9"}
-    found = differences(journalled(tx), "settings", {"r_1": ("staged", LONG_AGO)})
+    found = differences(journalled(tx), "settings", {"r_1": ("staged", LONG_AGO)}, BEFORE)
     assert found == ["settings has r_7 as nothing, and the journal says done"]
 
 
-def of(stage: str, kind: str = "restore", at: str = BEFORE) -> dict[str, Journalled]:
-    return {"r_1": Journalled(kind, stage, ("settings",), at), "r_0": Journalled("sweep", "done", (), LONG_AGO)}
+def of(stage: str, kind: str = "restore", at: str = NOW) -> dict[str, Journalled]:
+    return {"r_1": Journalled(kind, stage, ("settings",), at)}
 
 
 def told(journal: dict[str, Journalled], states: dict[str, tuple[str, str]], service: str = "settings") -> list[str]:
-    return differences(journal, service, states)
+    return differences(journal, service, states, BEFORE)
 
 
 @pytest.mark.parametrize(
@@ -105,20 +105,17 @@ def test_what_ended_differently_is_named(stage: str, state: str) -> None:
     assert told(of(stage), {"r_1": (state, BEFORE)}) == [f"settings has r_1 as {state}, and the journal says {stage}"]
 
 
-def test_what_a_service_lost_is_named_unless_it_is_older_than_all_that_the_service_remembers() -> None:
-    lost = "settings has r_1 as nothing, and the journal says done"
-    assert told(of("done"), {"r_9": ("aborted", LONG_AGO)}) == [lost]
-    assert told(of("done"), {"r_9": ("aborted", LONG_AGO)}, "runs") == [], "it took no part"
-    assert told(of("done", kind="adoption"), {"r_9": ("aborted", LONG_AGO)}) == [], "that stages nothing"
-    assert told(of("aborted"), {"r_9": ("aborted", LONG_AGO)}) == [], "nothing ever came to it"
-    assert told(of("done", at=LONG_AGO), {"r_9": ("aborted", LONG_AGO)}) == [lost]
-    assert told(of("done", at=LONG_AGO), {"r_9": ("aborted", BEFORE)}) == []
+def test_what_a_service_lost_is_named_unless_it_may_have_forgotten_it() -> None:
+    assert told(of("done"), {}) == ["settings has r_1 as nothing, and the journal says done"]
+    assert told(of("done"), {}, "runs") == [], "it took no part"
+    assert told(of("done", kind="adoption"), {}) == [], "that stages nothing"
+    assert told(of("aborted"), {}) == [], "nothing ever came to it"
+    assert told(of("done", at=LONG_AGO), {}) == []
 
 
 def test_what_the_journal_does_not_know_is_named_unless_it_may_have_forgotten_it() -> None:
     unknown = "settings has r_9 as {}, and the journal does not know it"
-    agreed = {"r_1": ("committed", BEFORE)}
-    assert told(of("done"), agreed | {"r_9": ("committed", NOW)}) == [unknown.format("committed")]
-    assert told(of("done"), agreed | {"r_9": ("committed", "2026-02-01")}) == []
-    assert told(of("done"), agreed | {"r_9": ("staged", "2026-02-01")}) == [unknown.format("staged")], "nobody ends it"
-    assert told({}, {"r_9": ("committed", NOW)}) == []
+    assert told({}, {"r_9": ("committed", NOW)}) == [unknown.format("committed")]
+    assert told({}, {"r_9": ("committed", LONG_AGO)}) == []
+    assert told({}, {"r_9": ("staged", LONG_AGO)}) == [unknown.format("staged")], "nobody ends it"
+    assert told({}, {"r_9": ("aborted", NOW)}) == [], "that does no harm"
