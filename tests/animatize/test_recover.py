@@ -102,12 +102,22 @@ def test_a_session_that_was_ended_since_stays_ended(console: Console, snap: Path
     assert console.rows("auth", "SELECT count(*) FROM sessions WHERE ended_at IS NULL") == [(0,)]
 
 
-def test_an_account_that_was_deleted_since_is_deleted_again(console: Console, snap: Path) -> None:
-    console.operation("r_d", "done", kind="deletion", owner="user:a")
-    console.operation("r_e", "committing", kind="deletion", owner="user:a", holder="postponed", repeats="r_d")
-    assert console("recover", snap, "--json").json["deletions_repeated"] == 1
-    assert console.rows("gateway", "SELECT id, owner, kind, stage FROM operations") == [
-        ("r_d", "user:a", "deletion", "committing")
+def test_an_account_that_was_deleted_since_is_deleted_again_whatever_its_owner_was_at(tmp_path: Path) -> None:
+    console = made(tmp_path)
+    console.operation("r_p", "committing", kind="adoption", owner="user:a", holder="postponed")
+    console.operation("r_s", "staging", owner="user:b")
+    console.operation("r_k", "done", kind="deletion", owner="user:k")
+    assert console("snapshot", tmp_path / "one").code == 0
+    console.write("gateway", "DELETE FROM operations WHERE id IN ('r_p', 'r_s')")
+    for owner in "ab":
+        console.operation(f"r_{owner}", "done", kind="deletion", owner=f"user:{owner}")
+    console.operation("r_r", "committing", kind="deletion", owner="user:a", holder="postponed", repeats="r_a")
+    assert console("recover", tmp_path / "one", "--json").json["deletions_repeated"] == 2
+    assert console.rows("gateway", "SELECT id, owner, kind, stage FROM operations ORDER BY id") == [
+        ("r_a", "user:a", "deletion", "committing"),
+        ("r_b", "user:b", "deletion", "committing"),
+        ("r_k", "user:k", "deletion", "done"),
+        ("r_s", "user:b", "restore", "aborting"),
     ]
 
 
