@@ -324,7 +324,7 @@ def test_killed_at_any_step_of_the_whole_command_the_next_one_puts_it_right(tmp_
 def test_it_says_what_became_of_one_that_was_broken_off(console: Console, snap: Path) -> None:
     assert console("recover", "--settle", "--json").json == {"settled": None}
     where = Place(web_db_path=console.data, secret_key=console.environment["ANIMATIZE_SECRET_KEY"])
-    steps = iter(range(60, 400))
+    steps = iter(range(60, 400, 7))
     while not replacing_mark(console.files["gateway"]).exists():
         assert killed_at(next(steps), lambda: put_back(snap, where))
     assert "is not as it should be" in (told := console("status")).out
