@@ -48,6 +48,19 @@ def take_turn(tx: sqlite3.Connection, begin: Callable[[], object]) -> None:
             return
 
 
+@contextmanager
+def writing(tx: sqlite3.Connection) -> Iterator[None]:
+    """A write transaction in its turn: committed at the end, taken back where the block raises."""
+    take_turn(tx, lambda: tx.execute("BEGIN IMMEDIATE"))
+    try:
+        yield
+        tx.execute("COMMIT")
+    except BaseException:
+        if tx.in_transaction:
+            tx.execute("ROLLBACK")
+        raise
+
+
 def steps_of(package: str) -> list[tuple[int, str]]:
     """The migrations of a package in order, as (number, script). Raises Unusable unless numbered 1, 2, 3, …"""
     found = sorted(Path(str(files(package))).glob("migrations/*.sql"))

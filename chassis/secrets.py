@@ -5,10 +5,13 @@ import secrets
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import SecretStr
+
+DEVELOPMENT_FILE: Final = "animatize_development_secret"
 
 
 def root_secret(configured: SecretStr | None, folder: Path) -> SecretStr:
@@ -18,7 +21,7 @@ def root_secret(configured: SecretStr | None, folder: Path) -> SecretStr:
     """
     if configured is not None:
         return configured
-    file = folder / "animatize_development_secret"
+    file = folder / DEVELOPMENT_FILE
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
         _create_once(file, secrets.token_urlsafe(48))
