@@ -2,6 +2,7 @@
 
 import typer
 
+from animatize.prune import prune
 from animatize.rekey import rekey
 from animatize.worker_token import worker_token
 
@@ -11,6 +12,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("prune")(prune)
 app.command("rekey")(rekey)
 app.command("worker-token")(worker_token)
 

@@ -121,6 +121,8 @@ def _application_id(package: str) -> int:
 def _migrate(tx: sqlite3.Connection, path: Path, package: str) -> None:
     steps = steps_of(package)
     version = _version_known(tx, path, len(steps))
+    if not version:
+        tx.execute("PRAGMA auto_vacuum = INCREMENTAL")  # can be chosen for an empty file alone
     tx.execute("PRAGMA journal_mode = WAL")
     if 0 < version < len(steps):
         _check_and_copy(tx, path, version)
