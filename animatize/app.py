@@ -2,6 +2,8 @@
 
 import typer
 
+from animatize.export_profile import export_profile
+from animatize.import_profile import import_profile
 from animatize.prune import prune
 from animatize.rekey import rekey
 from animatize.worker_token import worker_token
@@ -12,6 +14,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("export")(export_profile)
+app.command("import")(import_profile)
 app.command("prune")(prune)
 app.command("rekey")(rekey)
 app.command("worker-token")(worker_token)
