@@ -8,7 +8,20 @@ from pathlib import Path
 import pytest
 
 from chassis.schema import connect
-from chassis.upkeep import MOST_ROWS, Amount, Chore, chosen, clean, counted, give_back, look, rebuild, repeated, space
+from chassis.upkeep import (
+    MOST_ROWS,
+    PAGES_AT_ONCE,
+    Amount,
+    Chore,
+    chosen,
+    clean,
+    counted,
+    give_back,
+    look,
+    rebuild,
+    repeated,
+    space,
+)
 
 SELECT = "SELECT id FROM things WHERE old = 1"
 DELETE = "DELETE FROM things WHERE old = 1 AND id IN (SELECT value FROM json_each(:chosen))"
@@ -79,7 +92,10 @@ def test_freed_pages_go_back_to_the_disk(tx: sqlite3.Connection) -> None:
     clean(tx, [OLD], lambda _: None)
     assert space(tx).size == before.size
     assert space(tx).free > before.size * 0.8
+    asked: list[str] = []
+    tx.set_trace_callback(asked.append)
     give_back(tx)
+    assert sum("incremental_vacuum" in each for each in asked) <= before.size // 4096 // PAGES_AT_ONCE + 1
     assert (space(tx).free, space(tx).shrinks) == (0, True)
     assert space(tx).size < before.size * 0.2
     assert tx.execute("PRAGMA integrity_check").fetchone()[0] == "ok"

@@ -92,6 +92,7 @@ async def test_an_undo_that_was_half_dropped_is_dropped_to_its_end(
         broken_off = there.pieces(tx)
         next(broken_off)
         del broken_off
+        assert chores(datetime.now(UTC), [], YEAR)[3].amount(tx).rows == 1
     assert counted(file, "undo_runs") == 5
     assert prune(file) == {"undo_data": 1}  # at once, however young: nobody can undo a half
     assert counted(file, "undo_runs") == 0
