@@ -16,8 +16,7 @@ from chassis.openapi import describe
 from chassis.peers import Scope, caller
 from chassis.problems import Problem
 from chassis.serving import DATABASE, ROUTES, Route
-from runs_service import following, images, models, paging, store, views
-from runs_service.audit import audited
+from runs_service import audit, following, images, models, paging, store, views
 from runs_service.belongings import RunsBelongings
 from runs_service.listing import Selection
 from runs_service.part import RunsPart
@@ -161,8 +160,8 @@ async def _read_run(request: web.Request) -> dict[str, Any]:
 async def _written(request: web.Request, run: dict[str, Any], *, fresh: bool = False) -> web.Response:
     kept = await _record(request, run)
     forbids = (lambda etag: etag is not None or outdated(request, etag)) if fresh else partial(_forbids, request)
-    put = partial(store.put, caller(request).owner, kept, forbids, request.app[STORE].limits)
-    work = audited(caller(request), kept.run_id, put)
+    who = caller(request)
+    work = audit.audited(who, kept.run_id, partial(store.put, who.owner, kept, forbids, request.app[STORE].limits))
     return await write_once(request, request.app[DATABASE], work, partial(_told, request.method, kept))
 
 

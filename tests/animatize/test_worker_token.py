@@ -109,10 +109,10 @@ async def test_the_documented_worker_reads_a_key_and_writes_a_run(
     assert (code, told) == (0, f"R7c2f9a10 of {owner} is written\n"), beside
     run = await browser.get("/api/runs/R7c2f9a10")
     assert (run["status"], run["intent"], run["params"]) == ("success", "a fox in the snow", {"provider": "runway"})
-    assert audit(stack, "vault", "SELECT owner, session, outcome FROM key_reads") == [
+    assert audit(stack, "vault", "SELECT owner, session, outcome FROM key_reads", owner) == [
         (owner, claims(Path(tokens["WORKER_VAULT_TOKEN_FILE"]))["sid"], "served")
     ]
-    assert audit(stack, "runs", "SELECT owner, worker, run_id, created FROM worker_writes") == [
+    assert audit(stack, "runs", "SELECT owner, worker, run_id, created FROM worker_writes", owner) == [
         (owner, claims(Path(tokens["WORKER_RUNS_TOKEN_FILE"]))["sid"], "R7c2f9a10", 1)
     ]
     swapped = dict(zip(tokens, reversed(tokens.values()), strict=True))
@@ -129,9 +129,9 @@ def worked(stack: Stack, tokens: dict[str, str], *arguments: str) -> tuple[int, 
     return done.returncode, done.stdout, done.stderr
 
 
-def audit(stack: Stack, name: str, query: str) -> list[tuple[Any, ...]]:
+def audit(stack: Stack, name: str, query: str, owner: str) -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(stack.data / f"animatize_web.{name}.db")) as file:
-        return file.execute(query).fetchall()
+        return file.execute(f"{query} WHERE owner = ?", (owner,)).fetchall()
 
 
 def test_the_documentation_shows_the_worker_as_it_is() -> None:
