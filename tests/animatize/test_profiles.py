@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -248,7 +248,7 @@ class Passage:
 
     def __init__(self, stack: Stack) -> None:
         self._to = stack.ports["gateway"]
-        self.lost = 0
+        self.lost = self._open = 0
 
     async def __aenter__(self) -> "Passage":
         self._server = await asyncio.start_server(self._pass, "127.0.0.1", 0)
@@ -257,9 +257,11 @@ class Passage:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
-        await self._server.wait_closed()
+        while self._open:  # noqa: ASYNC110 - a test waits for what it began
+            await asyncio.sleep(0.01)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open += 1
         there_reader, there = await asyncio.open_connection("127.0.0.1", self._to)
         loses = False
 
@@ -268,6 +270,7 @@ class Passage:
             while piece := await reader.read(65536):
                 loses = loses or piece.startswith(b"POST ")
                 there.write(piece)
+            there.close()
 
         going = asyncio.create_task(onward())
         while piece := await there_reader.read(65536):
@@ -276,8 +279,11 @@ class Passage:
                 break
             writer.write(piece)
         going.cancel()
-        there.close()
-        writer.close()
+        for each in (there, writer):
+            each.close()
+            with suppress(OSError):
+                await each.wait_closed()
+        self._open -= 1
 
 
 async def test_a_lost_answer_is_asked_for_by_the_id(stack: Stack, browser: Browser, tmp_path: Path) -> None:
