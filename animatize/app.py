@@ -4,10 +4,15 @@ import os
 
 import typer
 
+from animatize.export_profile import export_profile
+from animatize.import_profile import import_profile
+from animatize.prune import prune
 from animatize.recover import recover
+from animatize.rekey import rekey
 from animatize.snapshot import snapshot
 from animatize.status import status
 from animatize.verify import verify
+from animatize.worker_token import worker_token
 
 app = typer.Typer(
     help="Watches, copies, repairs and fills the data of the ANIMAtiZE Director Console.",
@@ -19,6 +24,11 @@ app.command()(status)
 app.command()(snapshot)
 app.command()(verify)
 app.command()(recover)
+app.command("export")(export_profile)
+app.command("import")(import_profile)
+app.command("prune")(prune)
+app.command("rekey")(rekey)
+app.command("worker-token")(worker_token)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """How a command answers: a result, as text for people or as one line of JSON, progress beside it, and an exit code."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import Annotated, Any, NoReturn, Protocol
@@ -42,7 +42,7 @@ class Result(Protocol):
 
     def as_json(self) -> dict[str, Any]: ...
 
-    def lines(self) -> list[str]: ...
+    def lines(self) -> Iterable[str]: ...
 
 
 def tell(result: Result, *, as_json: bool) -> None:

@@ -57,6 +57,19 @@ def take_turn(tx: sqlite3.Connection, begin: Callable[[], object]) -> None:
             return
 
 
+@contextmanager
+def writing(tx: sqlite3.Connection) -> Iterator[None]:
+    """A write transaction in its turn: committed at the end, taken back where the block raises."""
+    take_turn(tx, lambda: tx.execute("BEGIN IMMEDIATE"))
+    try:
+        yield
+        tx.execute("COMMIT")
+    except BaseException:
+        if tx.in_transaction:
+            tx.execute("ROLLBACK")
+        raise
+
+
 def steps_of(package: str) -> list[tuple[int, str]]:
     """The migrations of a package in order, as (number, script). Raises Unusable unless numbered 1, 2, 3, …"""
     found = sorted(Path(str(files(package))).glob("migrations/*.sql"))
@@ -146,6 +159,8 @@ def _application_id(package: str) -> int:
 def _migrate(tx: sqlite3.Connection, path: Path, package: str) -> None:
     steps = steps_of(package)
     version = _version_known(tx, path, len(steps))
+    if not version:
+        tx.execute("PRAGMA auto_vacuum = INCREMENTAL")  # can be chosen for an empty file alone
     tx.execute("PRAGMA journal_mode = WAL")
     if 0 < version < len(steps):
         _check_and_copy(tx, path, version)

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from chassis import logs, metrics, tracing
 from chassis.database import Database
 from chassis.messages import BROKEN_OFF, CLIENT_GONE, json_response
-from chassis.peers import CALLER, Scope, Verifier, bearer
+from chassis.peers import CALLER, OWNER_HEADER, Scope, Verifier, acting_for, bearer
 from chassis.problems import Problem, from_exception, unavailable
 from chassis.release import RELEASE, RELEASE_HEADER
 
@@ -161,7 +161,7 @@ async def _verified(request: web.Request, handler: Handler) -> web.StreamRespons
         route = request.app[ROUTES].get((request.method, resource.canonical))
         if route is None or route.audience is not who.scope:
             raise Problem(401, "wrong_scope", "The service token is for another kind of call.")
-        request[CALLER] = who
+        request[CALLER] = acting_for(who, ",".join(request.headers.getall(OWNER_HEADER, [])) or None)
     return await handler(request)
 
 

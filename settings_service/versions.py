@@ -37,6 +37,13 @@ class Draft(NamedTuple):
     restored_from: int | None = None
 
 
+class Pruned(NamedTuple):
+    """How many versions the operator removed for good because they were too many, and the highest of them, or 0."""
+
+    number: int
+    through: int
+
+
 @dataclass(frozen=True)
 class Profile:
     """The current settings of one owner."""
@@ -119,6 +126,11 @@ def read_content(tx: sqlite3.Connection, owner: str, version: int) -> Document |
         "SELECT settings, digest, length(settings) FROM versions WHERE owner = ? AND version = ?", (owner, version)
     ).fetchone()
     return Document(*row) if row else None
+
+
+def read_pruned(tx: sqlite3.Connection, owner: str) -> Pruned:
+    row = tx.execute("SELECT pruned, coalesce(pruned_through, 0) FROM profiles WHERE owner = ?", (owner,)).fetchone()
+    return Pruned(*row) if row else Pruned(0, 0)
 
 
 def older_versions(tx: sqlite3.Connection, owner: str, before: int) -> Iterator[sqlite3.Row]:
