@@ -48,6 +48,19 @@ def take_turn(tx: sqlite3.Connection, begin: Callable[[], object]) -> None:
             return
 
 
+@contextmanager
+def writing(tx: sqlite3.Connection) -> Iterator[None]:
+    """One write transaction, opened with BEGIN IMMEDIATE: all of the block, or nothing."""
+    take_turn(tx, lambda: tx.execute("BEGIN IMMEDIATE"))
+    try:
+        yield
+        tx.execute("COMMIT")
+    except BaseException:
+        if tx.in_transaction:
+            tx.execute("ROLLBACK")
+        raise
+
+
 def steps_of(package: str) -> list[tuple[int, str]]:
     """The migrations of a package in order, as (number, script). Raises Unusable unless numbered 1, 2, 3, …"""
     found = sorted(Path(str(files(package))).glob("migrations/*.sql"))
@@ -78,6 +91,15 @@ def refuse_unready(path: Path, package: str) -> None:
         _refuse_foreign(tx, path, package)
         if _version_known(tx, path, len(steps_of(package))) < len(steps_of(package)):
             raise Unusable(f"{path} is of an older release, or empty: start its {package} once, which brings it up")
+
+
+def is_unmade(path: Path) -> bool:
+    """Whether `bring_up` would make the file from nothing: it is not there, or was never finished. Changes nothing."""
+    if not path.exists():
+        return True
+    with _connected(path) as tx:
+        version = tx.execute("PRAGMA user_version").fetchone()[0]
+        return not version and not tx.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
 
 
 @contextmanager
