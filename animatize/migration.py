@@ -60,7 +60,11 @@ class Moved:
         counted = {added: tally.added, "there before": tally.present + tally.before, "left out": tally.left_out}
         counted |= {"kept as they are here": tally.kept}
         if self.done:
-            counted |= {"compared equal": tally.equal, "changed since they were moved": tally.changed_since, "wrong": tally.wrong}
+            counted |= {
+                "compared equal": tally.equal,
+                "changed since they were moved": tally.changed_since,
+                "wrong": tally.wrong,
+            }
         told = ", ".join(f"{number} {what}" for what, number in counted.items() if number or what == added)
         return f"{name.replace('_', ' ')}: {tally.source} in the old file: {told}"
 

@@ -33,7 +33,9 @@ OWNERS: Final = f"""
     SELECT owner_key FROM ({NAMED} UNION {GUESTS} UNION SELECT 'user:' || id FROM users)
     WHERE owner_key GLOB 'guest:?*' OR owner_key IN (SELECT 'user:' || id FROM users) ORDER BY owner_key"""  # noqa: S608
 NOBODYS: Final = f"""
-    SELECT owner_key FROM ({NAMED}) WHERE owner_key NOT GLOB 'guest:?*'
+    SELECT owner_key FROM ({NAMED} UNION SELECT coalesce('user:' || user_id, 'guest:') FROM sessions
+        WHERE user_id IS NOT NULL OR guest_id IS NULL)
+    WHERE owner_key NOT GLOB 'guest:?*'
         AND owner_key NOT IN (SELECT 'user:' || id FROM users) ORDER BY owner_key"""  # noqa: S608
 HISTORY: Final = "SELECT * FROM settings_history WHERE owner_key = ? ORDER BY version, id"
 

@@ -49,10 +49,14 @@ def find(tx: sqlite3.Connection, version: Moving) -> Verdict:
     """ABSENT only where it would follow what it followed then: nothing is put upon what was written since, or
     upon a profile that did not come from there."""
     profile = versions.read_profile(tx, version.owner)
-    if (profile and (profile.version, profile.digest)) == version.follows:
+    if profile is None:
+        return Verdict.OTHER if version.follows else Verdict.ABSENT
+    if profile.created_at != version.profile_since:
+        return Verdict.OTHER
+    if (profile.version, profile.digest) == version.follows:
         return Verdict.ABSENT
     row = versions.read_version(tx, version.owner, version.number)
-    if profile is None or row is None or profile.created_at != version.profile_since:
+    if row is None:
         return Verdict.OTHER
     same = (row["change_note"], row["created_at"]) == (version.draft.note, version.created_at)
     stored = versions.document(parse(row["settings"]))

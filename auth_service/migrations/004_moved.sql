@@ -4,4 +4,3 @@
 -- `google_sub` is 'unlinked:' and its `user_id` until the two meet. No account is called so, and none is let in that is.
 -- So all that knows users, the release before too, has them as any other; only who comes in as one is decided anew.
 CREATE INDEX users_by_address ON users (lower(email));
-CREATE INDEX unlinked_users ON users (user_id) WHERE google_sub GLOB 'unlinked:*';
