@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
+from pydantic import SecretStr
 
 from animatize import migration, moving
 from animatize.migration import migrate
@@ -225,9 +226,12 @@ def test_nothing_of_a_copy_is_left(move: Any, old: OldConsole, tmp_path: Path, m
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
     (tmp_path / "scratch").mkdir()
     seen: list[list[Path]] = []
-    monkeypatch.setattr(
-        moving, "plan", lambda *_: seen.append(list((tmp_path / "scratch").iterdir())) or moving.Tally()
-    )
+
+    def look(*_: Any) -> moving.Tally:
+        seen.append(list((tmp_path / "scratch").iterdir()))
+        return moving.Tally()
+
+    monkeypatch.setattr(moving, "plan", look)
     with old_console.in_use(old.path) as tx:
         tx.execute("UPDATE users SET name = 'late'")
         tx.commit()
@@ -302,8 +306,8 @@ def dies_at(number: int, work: Callable[[], Any]) -> bool:
 
     child = os.fork()
     if child == 0:
-        migration.bring_up = bring_up_or_die
-        migration.writing = moving.writing = writing_or_dying
+        for module in (migration, moving):
+            vars(module).update(bring_up=bring_up_or_die, writing=writing_or_dying)
         with suppress(BaseException):
             work()
             os._exit(0)
@@ -322,7 +326,7 @@ def test_killed_at_any_moment_and_begun_again_it_comes_to_the_same(
     move("--yes")
     whole = contents(command)
     command.data.rename(tmp_path / "whole")
-    given = [migration.SecretStr(text) for text in secrets.read_text().split("\n") if text]
+    given = [SecretStr(text) for text in secrets.read_text().split("\n") if text]
 
     def attempt() -> Any:
         return migrate(old.path, given, place(), for_real=True)

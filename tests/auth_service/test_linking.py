@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from auth_service import linking, monolith
+from auth_service.tokens import fingerprint
 from chassis.peers import Scope
 from chassis.schema import connect
 from tests.auth_service.conftest import Auth, Clock
@@ -30,7 +31,7 @@ def known(database: Path, owner: str, email: str, cookie: str | None = None, exp
     with closing(connect(database)) as tx:
         monolith.add_user(tx, user)
         if cookie is not None:
-            monolith.add_session(tx, monolith.Session(owner, monolith.fingerprint(cookie), OLD, OLD, expires_at))
+            monolith.add_session(tx, monolith.Session(owner, fingerprint(cookie), OLD, OLD, expires_at))
 
 
 async def holding(auth: Auth, cookie: str, credential: str) -> dict[str, Any]:
