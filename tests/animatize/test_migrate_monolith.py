@@ -209,7 +209,9 @@ def test_a_profile_that_is_here_already_is_left_as_it_is(move: Any, command: Com
     assert len(rows(command.file("settings"), "SELECT * FROM versions WHERE owner = ?", ANA)) == 1
 
 
-def test_what_is_only_in_the_log_beside_the_file_counts_and_neither_is_touched(move: Any, old: OldConsole) -> None:
+def test_what_is_only_in_the_log_beside_the_file_counts_and_neither_is_touched(
+    move: Any, command: Command, old: OldConsole
+) -> None:
     with old_console.in_use(old.path) as tx:
         tx.execute("UPDATE generation_runs SET payload = ? WHERE owner_key = ? AND run_id = 'R0'", ('{"late":1}', BO))
         tx.commit()
@@ -220,6 +222,7 @@ def test_what_is_only_in_the_log_beside_the_file_counts_and_neither_is_touched(m
         code, told = move("--yes")
         assert (code, numbers(told, "equal")["runs"]) == (1, 9)
         assert old_console.state(old.path) == before
+    assert rows(command.file("runs"), "SELECT 1 FROM contents WHERE instr(payload, 'late') > 0") == [{"1": 1}]
 
 
 def test_nothing_of_a_copy_is_left(move: Any, old: OldConsole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
