@@ -6,6 +6,8 @@ import typer
 
 from animatize.export_profile import export_profile
 from animatize.import_profile import import_profile
+from animatize.link import link
+from animatize.migrate_monolith import migrate_monolith
 from animatize.prune import prune
 from animatize.recover import recover
 from animatize.rekey import rekey
@@ -20,14 +22,16 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(status)
-app.command()(snapshot)
-app.command()(verify)
-app.command()(recover)
 app.command("export")(export_profile)
 app.command("import")(import_profile)
+app.command("link")(link)
+app.command("migrate-monolith")(migrate_monolith)
 app.command("prune")(prune)
+app.command("recover")(recover)
 app.command("rekey")(rekey)
+app.command("snapshot")(snapshot)
+app.command("status")(status)
+app.command("verify")(verify)
 app.command("worker-token")(worker_token)
 
 

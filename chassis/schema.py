@@ -131,6 +131,15 @@ def refuse_unready(path: Path, package: str) -> None:
             raise Unusable(f"{path} is of an older release, or empty: start its {package} once, which brings it up")
 
 
+def is_unmade(path: Path) -> bool:
+    """Whether `bring_up` would make the file from nothing: it is not there, or was never finished. Changes nothing."""
+    if not path.exists():
+        return True
+    with _connected(path) as tx:
+        version = tx.execute("PRAGMA user_version").fetchone()[0]
+        return not version and not tx.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+
+
 @contextmanager
 def _connected(path: Path, patience: float = BUSY_SECONDS) -> Iterator[sqlite3.Connection]:
     try:

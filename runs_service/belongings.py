@@ -110,6 +110,10 @@ class RunsBelongings:
         tx.execute("DELETE FROM usage WHERE owner = ?", (owner,))
 
 
+def has_runs(tx: sqlite3.Connection, owner: str) -> bool:
+    return tx.execute("SELECT 1 FROM runs WHERE owner = ?", (owner,)).fetchone() is not None
+
+
 def _leave_contents_to_staged(tx: sqlite3.Connection, both: dict[str, str]) -> None:
     """A content belongs to one run id of one owner: the staged runs of the guest get copies of their own."""
     values = {**both, "highest": tx.execute(HIGHEST).fetchone()[0]}

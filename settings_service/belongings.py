@@ -75,6 +75,11 @@ class SettingsBelongings(Belongings):
             )
 
 
+def has_saved(tx: sqlite3.Connection, owner: str) -> bool:
+    """Whether there is more than the defaults that everybody begins with."""
+    return _ever_saved(tx, owner, versions.read_profile(tx, owner))
+
+
 def _ever_saved(tx: sqlite3.Connection, owner: str, profile: Profile | None) -> bool:
     if profile is None or profile.version > 1:
         return profile is not None

@@ -111,6 +111,17 @@ def append(tx: sqlite3.Connection, owner: str, profile: Profile, draft: Draft) -
     return made
 
 
+def bring(tx: sqlite3.Connection, owner: str, version: int, draft: Draft, since_and_then: tuple[str, str]) -> None:
+    """Make a version that has its number and time already the current one, in a profile that began at `since`."""
+    since, then = since_and_then
+    _insert(tx, owner, version, draft, then)
+    tx.execute(
+        "INSERT INTO profiles (owner, version, created_at, updated_at) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (owner) DO UPDATE SET version = excluded.version, updated_at = excluded.updated_at",
+        (owner, version, since, then),
+    )
+
+
 def move_to(tx: sqlite3.Connection, owner: str, version: int, moment: str) -> None:
     """Make `version`, the highest there is, the current one."""
     tx.execute("UPDATE profiles SET version = ?, updated_at = ? WHERE owner = ?", (version, moment, owner))
