@@ -7,6 +7,6 @@ RUN install -d -o 10001 -g 10001 /data
 COPY requirements.lock .
 RUN pip install --no-cache-dir --root-user-action=ignore --require-hashes -r requirements.lock
 COPY . .
-RUN python -m compileall -q .
+RUN python -m compileall -q . && ln -s /app/animatize/command /usr/local/bin/animatize
 USER 10001:10001
 CMD ["python", "-m", "gateway"]

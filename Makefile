@@ -52,4 +52,5 @@ $(VENV)/runtime $(VENV)/development:
 	  $(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and \"Python 3.11 or newer is needed, $(PYTHON) is %d.%d: name another with make PYTHON=...\" % sys.version_info[:2])"; \
 	  [ -e $(VENV)/made ] && $(BIN) -c "" 2>/dev/null || { echo "Setting up $(VENV) ..."; $(PYTHON) -m venv --clear $(VENV); touch $(VENV)/made; }; \
 	  $(BIN) -m pip install -q --disable-pip-version-check --require-hashes -r $<; \
+	  ln -sf ../../animatize/command $(VENV)/bin/animatize; \
 	  touch $@'

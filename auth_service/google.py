@@ -22,6 +22,8 @@ log = structlog.get_logger()
 ISSUERS: Final = ("https://accounts.google.com", "accounts.google.com")
 LEEWAY_SECONDS: Final = 60
 NOT_BEFORE_SECONDS: Final = 3600  # nobody gains by asking again before an operator has done something
+UNLINKED: Final = "unlinked:"  # how the file begins the name of an account that is not known yet; see `linking`
+GOOGLES_OWN: Final = ("gmail.com", "googlemail.com")
 LONGEST_SUB, LONGEST_EMAIL, LONGEST_NAME = 255, 320, 200
 PICTURE: Final = re.compile(r"https://[A-Za-z0-9:/?#@!$&()*+,;=._~%\[\]-]{1,2000}")  # RFC 3986, without quotes
 WRONG = (JoseError, ValueError, TypeError, KeyError, RecursionError)  # what a token of rubbish can raise on its way
@@ -30,12 +32,14 @@ REGISTRY: Final = JWSRegistry(algorithms=[ALGORITHM], strict_check_header=False)
 
 @dataclass(frozen=True)
 class Person:
-    """Whom Google has confirmed."""
+    """Whom Google has confirmed. `at_google`: the address is one that Google gives out itself, so that it is of nobody
+    else; of any other address it only knows that the person could once read what was sent there."""
 
     sub: str
     email: str
     name: str
     picture: str | None
+    at_google: bool
 
 
 class Google:
@@ -63,7 +67,7 @@ class Google:
         believed = {
             "iss": {"essential": True, "values": ISSUERS},
             "aud": {"essential": True, "validate": lambda _, value: value in (ours, [ours])},
-            "sub": {"essential": True, "validate": lambda _, value: _is_text(value, LONGEST_SUB)},
+            "sub": {"essential": True, "validate": lambda _, value: _is_account(value)},
             "azp": {"validate": lambda _, value: value == ours},
             "email": {"essential": True, "validate": lambda _, value: _is_text(value, LONGEST_EMAIL)},
             "email_verified": {"essential": True, "validate": lambda _, value: value is True},
@@ -83,7 +87,17 @@ def _key_id(credential: str) -> str:
 
 def _person(claims: dict[str, Any]) -> Person:
     email = claims["email"].strip()
-    return Person(claims["sub"], email, _name(claims) or email, _picture(claims.get("picture")))
+    at_google = _is_at_google(email, claims.get("hd"))
+    return Person(claims["sub"], email, _name(claims) or email, _picture(claims.get("picture")), at_google)
+
+
+def _is_at_google(email: str, hosted_domain: Any) -> bool:
+    """Where Google is the authority on an address: its own domains, and that of a Workspace, which `hd` names
+    (Google's "Verify the Google ID token on your server side"). A second domain of a Workspace counts as none."""
+    domain = email.rpartition("@")[2].lower()
+    return domain in GOOGLES_OWN or (
+        isinstance(hosted_domain, str) and domain != "" and domain == hosted_domain.lower()
+    )
 
 
 def _name(claims: dict[str, Any]) -> str:
@@ -98,6 +112,10 @@ def _name(claims: dict[str, Any]) -> str:
 def _picture(value: Any) -> str | None:
     """An address that a page may show: nothing but https."""
     return value if isinstance(value, str) and PICTURE.fullmatch(value) else None
+
+
+def _is_account(value: Any) -> bool:
+    return _is_text(value, LONGEST_SUB) and not value.startswith(UNLINKED)
 
 
 def _is_text(value: Any, longest: int) -> bool:

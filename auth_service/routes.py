@@ -102,10 +102,11 @@ async def log_out(request: web.Request) -> web.Response:
 
 
 async def verify_google(request: web.Request) -> web.Response:
-    """The user whom a Google ID token confirms. No session yet: what a guest made is to come along first"""
+    """The user whom a Google ID token confirms. No session yet: what a guest made is to come along first. Asked in the
+    name of whoever's session the person comes with"""
     body = await read_json(request, models.GoogleCredential)
     person = await request.app[GOOGLE].person(body.credential)
-    return json_response(await request.app[USERS].admit(person))
+    return json_response(await request.app[USERS].admit(person, caller(request)))
 
 
 async def sign_in(request: web.Request) -> web.Response:

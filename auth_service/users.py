@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from sqlite3 import Connection
 from typing import Any
 
-from auth_service import clock
+from auth_service import clock, linking
 from auth_service.clock import Clock
 from auth_service.google import Person
+from auth_service.linking import PREFIX
 from auth_service.models import Admitted, User
 from auth_service.tokens import new_user_id
 from chassis import changes
 from chassis.database import Database
+from chassis.peers import Caller
 
-PREFIX = "user:"
 PROVIDER = "google"
 LIVE_SESSION = "SELECT 1 FROM sessions WHERE owner = :owner AND over_at > :now"
 
@@ -23,17 +24,22 @@ class Users:
     def __init__(self, database: Database, now: Clock) -> None:
         self._database, self._now = database, now
 
-    async def admit(self, person: Person) -> Admitted:
-        """The user that a person is, from the first time on; known by `sub`, called what Google calls them now."""
+    async def admit(self, person: Person, holder: Caller | None = None) -> Admitted:
+        """The user that a person is, from the first time on; known by `sub`, called what Google calls them now.
+
+        `holder` is who holds the session under which the person signs in.
+        """
 
         def work(tx: Connection) -> Admitted:
+            now = clock.written(self._now())
+            linking.meet(tx, person, holder, now)
             tx.execute(
                 "INSERT INTO users (user_id, google_sub, email, name, picture, created_at, changed_at)"
                 " VALUES (:user_id, :sub, :email, :name, :picture, :now, :now)"
                 " ON CONFLICT (google_sub) DO UPDATE"
                 " SET email = :email, name = :name, picture = :picture, changed_at = :now"
                 " WHERE (email, name, picture) IS NOT (:email, :name, :picture)",
-                {"user_id": new_user_id(), **vars(person), "now": clock.written(self._now())},
+                {"user_id": new_user_id(), **vars(person), "now": now},
             )
             row = tx.execute("SELECT * FROM users WHERE google_sub = ?", (person.sub,)).fetchone()
             return Admitted(owner=PREFIX + row["user_id"], user=user_of(dict(row)))

@@ -4,12 +4,13 @@ The token is a JWT (RFC 7519) signed with Ed25519 (RFC 8037; `alg` as RFC 9864 n
 from the root secret, so every gateway has the same one; services fetch the public half and hold no secret.
 """
 
+import re
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import aiohttp
 from aiohttp import web
@@ -30,7 +31,11 @@ ISSUER = "animatize-gateway"
 LIFE_SECONDS = 60
 REUSE_SECONDS = 30  # a kept token still has half its life when it is used for the last time
 LEEWAY_SECONDS = 5
+MOST_WORKER_SECONDS = 90 * 24 * 3600
 JWKS_PATH = PATH
+EVERY_OWNER: Final = "*"  # the subject of a worker's token that is for all owners
+OWNER_HEADER: Final = "Animatize-Owner"  # for whom such a worker acts with a request
+OWNER: Final = re.compile(r"(user|guest):[!-+\--~]{1,200}")  # no comma, which joins two headers of one name
 
 
 class Scope(StrEnum):
@@ -39,6 +44,9 @@ class Scope(StrEnum):
     OWNER = "owner"
     SYSTEM = "system"
     WORKER = "worker"
+
+
+LONGEST: Final = {Scope.OWNER: LIFE_SECONDS, Scope.SYSTEM: LIFE_SECONDS, Scope.WORKER: MOST_WORKER_SECONDS}
 
 
 @dataclass(frozen=True)
@@ -69,14 +77,23 @@ class Signer:
         token = self._tokens[caller, audience] = self._sign(caller, audience)
         return token
 
+    def worker_token(self, owner: str, audience: str, name: str, seconds: int) -> str:
+        """A token with which a worker may act for `owner`, or EVERY_OWNER, at the service `audience` and no other.
+
+        `name` is how the audits call it. Raises ValueError for a life of more than MOST_WORKER_SECONDS.
+        """
+        if not 0 < seconds <= MOST_WORKER_SECONDS:
+            raise ValueError(f"a worker's token lives for {MOST_WORKER_SECONDS} seconds at most")
+        return self._sign(Caller(owner, Scope.WORKER, name), audience, seconds)
+
     def jwks(self) -> dict[str, Any]:
         """The public keys (RFC 7517)."""
         return {"keys": [key.as_dict(private=False) for key in self._keys]}
 
-    def _sign(self, caller: Caller, audience: str) -> str:
+    def _sign(self, caller: Caller, audience: str, seconds: int = LIFE_SECONDS) -> str:
         now = int(time.time())
         claims: dict[str, Any] = {"iss": ISSUER, "aud": audience, "sub": caller.owner, "scope": caller.scope.value}
-        claims |= {"iat": now, "exp": now + LIFE_SECONDS}
+        claims |= {"iat": now, "exp": now + seconds}
         claims |= {name: value for name, value in (("sid", caller.session), ("guest", caller.guest)) if value}
         key = self._keys[0]
         return jwt.encode({"alg": ALGORITHM, "kid": key.kid}, claims, key, algorithms=[ALGORITHM])
@@ -121,6 +138,7 @@ class Verifier:
                 iat={"essential": True},
             ).validate(claims)
             who = Caller(str(claims["sub"]), Scope(claims["scope"]), claims.get("sid"), claims.get("guest"))
+            _refuse_unbounded(who, int(claims["exp"]) - int(claims["iat"]))
             checked = Checked(who, int(claims["exp"]), key_id)
         except (JoseError, KeyError, TypeError, ValueError) as error:
             raise _unproven("is not a valid one for this service") from error
@@ -133,6 +151,24 @@ def caller(request: web.Request) -> Caller:
     return request[CALLER]
 
 
+def acting_for(who: Caller, named: str | None) -> Caller:
+    """The caller, with the one owner that this request is about. `named` is what OWNER_HEADER says: only a worker whose
+    token is for all owners says so there, and always has to.
+
+    Raises Problem 400 where it does not, 401 where a worker's token is for another owner than it names.
+    """
+    if who.scope is not Scope.WORKER:
+        return who
+    if who.owner != EVERY_OWNER:
+        if named not in (None, who.owner):
+            raise Problem(401, "wrong_owner", f"The service token is for another owner than {OWNER_HEADER} names.")
+        return who
+    if named is None or OWNER.fullmatch(named) is None:
+        detail = f"This token is for all owners: say in {OWNER_HEADER} for whom, as user:<id> or guest:<id>."
+        raise Problem(400, "no_owner", detail)
+    return replace(who, owner=named)
+
+
 def bearer(request: web.BaseRequest) -> str:
     """The token of the Authorization header. Raises Problem 401 where there is none."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -143,6 +179,13 @@ def bearer(request: web.BaseRequest) -> str:
 
 def _unproven(what: str) -> Problem:
     return Problem(401, "unsigned", f"The service token {what}.", headers={"WWW-Authenticate": "Bearer"})
+
+
+def _refuse_unbounded(who: Caller, seconds: int) -> None:
+    """Raises ValueError for a token that no gateway and no operator makes: of too long a life, or for all owners to
+    somebody who is no worker."""
+    if seconds > LONGEST[who.scope] or (who.owner == EVERY_OWNER and who.scope is not Scope.WORKER):
+        raise ValueError("unbounded")
 
 
 def _key_id(token: str) -> str:

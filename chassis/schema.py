@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 BUSY_SECONDS = 4.0  # a write may wait for another that waits: twice this is less than a gateway waits for an answer
 LOOK_MILLISECONDS = 10  # SQLite looks after 1, 2 and 5 of them; then it is asked again
@@ -17,12 +18,20 @@ LOOK_MILLISECONDS = 10  # SQLite looks after 1, 2 and 5 of them; then it is aske
 SHARED = re.compile(r"^-- with chassis/(migrations/\w+\.sql)$", re.MULTILINE)
 
 
+class Schema(NamedTuple):
+    """The number of the last migration that a file has had, and that of the last which this release knows."""
+
+    version: int
+    known: int
+
+
 class Unusable(Exception):
     """A database file that this release must not touch; the message says why and what to do."""
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    tx = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+def connect(path: Path, patience: float = BUSY_SECONDS) -> sqlite3.Connection:
+    """In autocommit; each statement waits for so many seconds where the file is locked."""
+    tx = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
     tx.row_factory = sqlite3.Row
     tx.execute("PRAGMA synchronous = FULL")
     tx.execute("PRAGMA secure_delete = ON")  # what was deleted is overwritten, not only forgotten
@@ -48,6 +57,19 @@ def take_turn(tx: sqlite3.Connection, begin: Callable[[], object]) -> None:
             return
 
 
+@contextmanager
+def writing(tx: sqlite3.Connection) -> Iterator[None]:
+    """A write transaction in its turn: committed at the end, taken back where the block raises."""
+    take_turn(tx, lambda: tx.execute("BEGIN IMMEDIATE"))
+    try:
+        yield
+        tx.execute("COMMIT")
+    except BaseException:
+        if tx.in_transaction:
+            tx.execute("ROLLBACK")
+        raise
+
+
 def steps_of(package: str) -> list[tuple[int, str]]:
     """The migrations of a package in order, as (number, script). Raises Unusable unless numbered 1, 2, 3, …"""
     found = sorted(Path(str(files(package))).glob("migrations/*.sql"))
@@ -65,25 +87,63 @@ def _shared(line: re.Match[str]) -> str:
 def bring_up(path: Path, package: str) -> None:
     """Make the file, or apply the migrations that it lacks; other processes wait meanwhile. Raises Unusable."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _exclusive(path.with_name(path.name + ".lock")), _connected(path) as tx:
+    with _exclusive(lock_of(path)):
+        refuse_half_replaced(path)
+        with _connected(path) as tx:
+            _refuse_foreign(tx, path, package)
+            _migrate(tx, path, package)
+
+
+def lock_of(path: Path) -> Path:
+    """What whoever starts on the file locks first."""
+    return path.with_name(path.name + ".lock")
+
+
+def replacing_mark(path: Path) -> Path:
+    """Lies beside the file while a copy is put in its place, and longer where that was broken off."""
+    return path.with_name(path.name + ".replacing")
+
+
+def refuse_half_replaced(path: Path) -> None:
+    """Raises Unusable where the five files may be of two different days."""
+    if replacing_mark(path).exists():
+        reason = f"putting a copy in the place of {path} was broken off"
+        raise Unusable(f"{reason}: run `animatize recover --settle`, which takes that back, and start again")
+
+
+def schema_of(path: Path, package: str, patience: float = BUSY_SECONDS) -> Schema:
+    """Of any release. Raises Unusable where the file is not there, or not the package's. Changes nothing."""
+    if not path.exists():
+        raise Unusable(f"there is no file of {package} at {path}: see where ANIMATIZE_WEB_DB_PATH points")
+    with _connected(path, patience) as tx:
         _refuse_foreign(tx, path, package)
-        _migrate(tx, path, package)
+        return Schema(tx.execute("PRAGMA user_version").fetchone()[0], len(steps_of(package)))
 
 
 def refuse_unready(path: Path, package: str) -> None:
     """Raises Unusable unless the file is there, is the package's, and is of this release. Changes nothing."""
     if not path.exists():
         raise Unusable(f"there is no file of {package} at {path}: see where ANIMATIZE_WEB_DB_PATH points")
+    refuse_half_replaced(path)
     with _connected(path) as tx:
         _refuse_foreign(tx, path, package)
         if _version_known(tx, path, len(steps_of(package))) < len(steps_of(package)):
             raise Unusable(f"{path} is of an older release, or empty: start its {package} once, which brings it up")
 
 
+def is_unmade(path: Path) -> bool:
+    """Whether `bring_up` would make the file from nothing: it is not there, or was never finished. Changes nothing."""
+    if not path.exists():
+        return True
+    with _connected(path) as tx:
+        version = tx.execute("PRAGMA user_version").fetchone()[0]
+        return not version and not tx.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+
+
 @contextmanager
-def _connected(path: Path) -> Iterator[sqlite3.Connection]:
+def _connected(path: Path, patience: float = BUSY_SECONDS) -> Iterator[sqlite3.Connection]:
     try:
-        with closing(connect(path)) as tx:
+        with closing(connect(path, patience)) as tx:
             yield tx
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
@@ -108,6 +168,8 @@ def _application_id(package: str) -> int:
 def _migrate(tx: sqlite3.Connection, path: Path, package: str) -> None:
     steps = steps_of(package)
     version = _version_known(tx, path, len(steps))
+    if not version:
+        tx.execute("PRAGMA auto_vacuum = INCREMENTAL")  # can be chosen for an empty file alone
     tx.execute("PRAGMA journal_mode = WAL")
     if 0 < version < len(steps):
         _check_and_copy(tx, path, version)

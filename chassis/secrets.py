@@ -5,10 +5,13 @@ import secrets
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import SecretStr
+
+DEVELOPMENT_FILE: Final = "animatize_development_secret"
 
 
 def root_secret(configured: SecretStr | None, folder: Path) -> SecretStr:
@@ -16,13 +19,19 @@ def root_secret(configured: SecretStr | None, folder: Path) -> SecretStr:
 
     Processes that start together agree: the file appears under its name complete (`link` is atomic and exclusive).
     """
+    if (there := existing_root_secret(configured, folder)) is not None:
+        return there
+    folder.mkdir(parents=True, exist_ok=True)
+    _create_once(folder / DEVELOPMENT_FILE, secrets.token_urlsafe(48))
+    return _read(folder / DEVELOPMENT_FILE)
+
+
+def existing_root_secret(configured: SecretStr | None, folder: Path) -> SecretStr | None:
+    """The same for whoever makes none: None where there is none yet."""
     if configured is not None:
         return configured
-    file = folder / "animatize_development_secret"
-    if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        _create_once(file, secrets.token_urlsafe(48))
-    return SecretStr(file.read_text(encoding="ascii").strip())
+    file = folder / DEVELOPMENT_FILE
+    return _read(file) if file.exists() else None
 
 
 def derive(secret: SecretStr, purpose: str) -> bytes:
@@ -30,6 +39,10 @@ def derive(secret: SecretStr, purpose: str) -> bytes:
     return HKDF(SHA256(), 32, salt=None, info=f"animatize/{purpose}".encode()).derive(
         secret.get_secret_value().encode()
     )
+
+
+def _read(file: Path) -> SecretStr:
+    return SecretStr(file.read_text(encoding="ascii").strip())
 
 
 def _create_once(file: Path, text: str) -> None:

@@ -18,8 +18,9 @@ from pydantic import BaseModel
 from chassis import logs, metrics, tracing
 from chassis.database import Database
 from chassis.messages import BROKEN_OFF, CLIENT_GONE, json_response
-from chassis.peers import CALLER, Scope, Verifier, bearer
+from chassis.peers import CALLER, OWNER_HEADER, Scope, Verifier, acting_for, bearer
 from chassis.problems import Problem, from_exception, unavailable
+from chassis.release import RELEASE, RELEASE_HEADER
 
 log = structlog.get_logger()
 
@@ -89,15 +90,21 @@ def add_health(app: web.Application, ready: Callable[[web.Application], Awaitabl
     """`/health/live` says that the process runs; `/health/ready` that it can work: `ready` raises where it cannot."""
 
     async def answer_live(_: web.Request) -> web.Response:
-        return json_response({"status": "ok"})
+        return _well()
 
     async def answer_ready(request: web.Request) -> web.Response:
         await ready(request.app)
-        return json_response({"status": "ok"})
+        return _well()
 
     app[LEAVING] = asyncio.Event()
     app.router.add_get(HEALTH_PATHS[0], answer_live)
     app.router.add_get(HEALTH_PATHS[1], answer_ready)
+
+
+def _well() -> web.Response:
+    answer = json_response({"status": "ok"})
+    answer.headers[RELEASE_HEADER] = RELEASE
+    return answer
 
 
 def logged(*, every: bool) -> Middleware:
@@ -154,7 +161,7 @@ async def _verified(request: web.Request, handler: Handler) -> web.StreamRespons
         route = request.app[ROUTES].get((request.method, resource.canonical))
         if route is None or route.audience is not who.scope:
             raise Problem(401, "wrong_scope", "The service token is for another kind of call.")
-        request[CALLER] = who
+        request[CALLER] = acting_for(who, ",".join(request.headers.getall(OWNER_HEADER, [])) or None)
     return await handler(request)
 
 

@@ -21,10 +21,11 @@ async def sign_in(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The answer, and the new session (`{token, session}`). Until it is there, the one of `token` stays as it was.
 
-    1 ask Google's token who it is   2 move what the guest made   3 end the guest's session and open the user's
+    1 ask Google's token who it is, and say whose session came with it   2 move what the guest made   3 end the guest's
+    session and open the user's
     """
-    person = await services.auth.verify_google(credential)
     before = await services.auth.resolve(token) if token is not None else None
+    person = await services.auth.verify_google(credential, before)
     adopted = outcomes.nothing_adopted()
     if before is not None and before["owner"].startswith("guest:"):
         if before["wrote"]:

@@ -82,9 +82,10 @@ class Auth(Holder):
         )
         return found
 
-    async def verify_google(self, credential: str) -> dict[str, Any]:
-        """`{owner, user}` of a Google ID token. Raises Problem 401, 503."""
-        found: dict[str, Any] = await self.call("POST", "/internal/google", self.WHO, {"credential": credential})
+    async def verify_google(self, credential: str, session: dict[str, Any] | None) -> dict[str, Any]:
+        """`{owner, user}` of a Google ID token that came under this session. Raises Problem 401, 503."""
+        who = self.WHO if session is None else Caller(session["owner"], Scope.SYSTEM, session["session_id"])
+        found: dict[str, Any] = await self.call("POST", "/internal/google", who, {"credential": credential})
         return found
 
     async def sign_in(self, user: str, token: str | None, user_agent: str) -> dict[str, Any]:

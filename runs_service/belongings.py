@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from chassis.owners import Adopted
-from runs_service import listing, pieces, records, tombstones
+from runs_service import audit, listing, pieces, records, tombstones
 from runs_service.going_live import TELL_HIGHEST_PLACE, VERSION
 from runs_service.models import LONGEST_ID
 from runs_service.records import Record
@@ -90,6 +90,7 @@ class RunsBelongings:
         tx.execute(TELL_HIGHEST_PLACE, {"owner": user})
         tx.execute("DELETE FROM usage WHERE owner = :guest", both)
         tombstones.forget_all(tx, guest, tombstones.ALL)
+        audit.hand_over(tx, guest, user)
         return Adopted({PART: moved}, renamed=renamed)
 
     def clear(self, tx: sqlite3.Connection, guest: str, user: str) -> bool:
@@ -102,10 +103,15 @@ class RunsBelongings:
             any(pieces.remove_rows(tx, table, owner) for table in pieces.OF_OWNER)
             or pieces.remove_unheld(tx, owner)
             or tombstones.forget_all(tx, owner)
+            or audit.forget(tx, owner)
         )
 
     def erase(self, tx: sqlite3.Connection, owner: str) -> None:
         tx.execute("DELETE FROM usage WHERE owner = ?", (owner,))
+
+
+def has_runs(tx: sqlite3.Connection, owner: str) -> bool:
+    return tx.execute("SELECT 1 FROM runs WHERE owner = ?", (owner,)).fetchone() is not None
 
 
 def _leave_contents_to_staged(tx: sqlite3.Connection, both: dict[str, str]) -> None:

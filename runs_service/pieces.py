@@ -24,6 +24,9 @@ UNHELD: Final = """
     SELECT sha256, size FROM images WHERE owner = :owner AND NOT EXISTS (
         SELECT 1 FROM held WHERE owner = :owner AND image_sha256 = images.sha256)"""
 REMOVE: Final = "DELETE FROM images WHERE owner = :owner AND sha256 IN (SELECT value FROM json_each(:chosen))"
+KEPT: Final = "SELECT run_id, coalesce(size, 0) FROM undo_runs WHERE owner = :owner AND restore_id = :restore_id"
+SOME_KEPT: Final = """
+    owner = :owner AND restore_id = :restore_id AND run_id IN (SELECT value FROM json_each(:chosen))"""
 OF_OWNER: Final = {
     "staged_runs": "restore_id IN (SELECT restore_id FROM restores WHERE owner = :owner)",
     "undo_runs": "owner = :owner",
@@ -58,6 +61,15 @@ def remove_rows(tx: sqlite3.Connection, table: str, owner: str) -> bool:
     if chosen:
         which = "owner = :owner AND run_id IN (SELECT value FROM json_each(:chosen))"
         let_go(tx, table, which, {"owner": owner, "chosen": _listed(chosen)})
+    return more
+
+
+def remove_kept(tx: sqlite3.Connection, restore_id: str, owner: str) -> bool:
+    """Remove a piece of what a restore of the owner's keeps for its undo, with its contents; whether there is more."""
+    values = {"owner": owner, "restore_id": restore_id}
+    chosen, more = _choose(tx, KEPT, values)
+    if chosen:
+        let_go(tx, "undo_runs", SOME_KEPT, {**values, "chosen": _listed(chosen)})
     return more
 
 

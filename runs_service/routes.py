@@ -1,4 +1,4 @@
-"""What the runs service answers: the route table, then thin handlers."""
+"""What the runs service answers: the route table, then thin handlers. Workers write at `/internal/runs`."""
 
 import asyncio
 import secrets
@@ -16,7 +16,7 @@ from chassis.openapi import describe
 from chassis.peers import Scope, caller
 from chassis.problems import Problem
 from chassis.serving import DATABASE, ROUTES, Route
-from runs_service import following, images, models, paging, store, views
+from runs_service import audit, following, images, models, paging, store, views
 from runs_service.belongings import RunsBelongings
 from runs_service.listing import Selection
 from runs_service.part import RunsPart
@@ -35,7 +35,7 @@ IMAGE_HEADERS = {
 
 
 def routes(part: RunsPart) -> list[Route]:
-    owner, system, run = Scope.OWNER, Scope.SYSTEM, models.Run
+    owner, system, worker, run = Scope.OWNER, Scope.SYSTEM, Scope.WORKER, models.Run
     one = "/api/runs/{run_id:[^/]+}"  # aiohttp's own pattern has no place for the braces that an id may hold
     favorite = one + "/variants/{variant_id:[^/]+}/favorite"
     return [
@@ -47,6 +47,8 @@ def routes(part: RunsPart) -> list[Route]:
         Route("DELETE", one, delete_run, owner, answer=models.RunDeleted),
         Route("GET", one + "/source-image", get_source_image, owner),
         Route("PUT", favorite, put_favorite, owner, body=models.Favorite, answer=models.FavoriteSet),
+        Route("POST", "/internal/runs", post_run, worker, body=run, answer=models.Written),
+        Route("PUT", "/internal/runs/{run_id:[^/]+}", put_run, worker, body=run, answer=models.Written),
         Route("GET", "/internal/backup", back_up, system),
         Route("GET", "/internal/openapi", describe_api, system),
         *staging.routes(DATABASE, part),
@@ -158,7 +160,8 @@ async def _read_run(request: web.Request) -> dict[str, Any]:
 async def _written(request: web.Request, run: dict[str, Any], *, fresh: bool = False) -> web.Response:
     kept = await _record(request, run)
     forbids = (lambda etag: etag is not None or outdated(request, etag)) if fresh else partial(_forbids, request)
-    work = partial(store.put, caller(request).owner, kept, forbids, request.app[STORE].limits)
+    who = caller(request)
+    work = audit.audited(who, kept.run_id, partial(store.put, who.owner, kept, forbids, request.app[STORE].limits))
     return await write_once(request, request.app[DATABASE], work, partial(_told, request.method, kept))
 
 

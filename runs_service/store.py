@@ -126,6 +126,12 @@ def keep(tx: sqlite3.Connection, owner: str, record: Record) -> Content:
     return Content(cast("int", content_id), len(record.payload))
 
 
+def write(tx: sqlite3.Connection, owner: str, record: Record, arrived: int) -> None:
+    """Whatever the quota says, and whatever there was under its id."""
+    content = keep(tx, owner, record)
+    tx.execute(PUT, {**record._asdict(), **content._asdict(), "owner": owner, "arrived": arrived})
+
+
 def unknown_run(run_id: str) -> Problem:
     return Problem(404, "unknown_run", f"There is no run {run_id!r}.")
 
@@ -153,8 +159,7 @@ def _source_image(owner: str, run_id: str, known: Known, tx: sqlite3.Connection)
 
 def _write(tx: sqlite3.Connection, owner: str, record: Record, limits: Limits) -> None:
     with within_quota(tx, owner, limits.owner):
-        content = keep(tx, owner, record)
-        tx.execute(PUT, {**record._asdict(), **content._asdict(), "owner": owner, "arrived": records.now()})
+        write(tx, owner, record, records.now())
 
 
 def _present(tx: sqlite3.Connection, owner: str, run_id: str, forbids: Forbids) -> str:

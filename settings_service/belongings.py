@@ -38,8 +38,12 @@ _TAKE_VERSIONS: Final = """
     FROM versions WHERE owner = :guest ORDER BY version
 """
 _TAKE_PROFILE: Final = """
-    INSERT INTO profiles (owner, version, created_at, updated_at)
-    SELECT :user, version, created_at, updated_at FROM profiles WHERE owner = :guest
+    INSERT INTO profiles (owner, version, created_at, updated_at, pruned, pruned_through)
+    SELECT :user, version, created_at, updated_at, pruned, pruned_through FROM profiles WHERE owner = :guest
+"""
+# The guest's numbers are not the user's, so that only how many are missing is told.
+_TAKE_PRUNED: Final = """
+    UPDATE profiles SET pruned = pruned + (SELECT pruned FROM profiles WHERE owner = :guest) WHERE owner = :user
 """
 _FOLLOW: Final = "UPDATE undo_profiles SET version_after = :after WHERE owner = :user AND version_after = :before"
 _TABLES: Final = ("profiles", "versions", "usage", "undo_versions", "undo_profiles")
@@ -71,6 +75,11 @@ class SettingsBelongings(Belongings):
             )
 
 
+def has_saved(tx: sqlite3.Connection, owner: str) -> bool:
+    """Whether there is more than the defaults that everybody begins with."""
+    return _ever_saved(tx, owner, versions.read_profile(tx, owner))
+
+
 def _ever_saved(tx: sqlite3.Connection, owner: str, profile: Profile | None) -> bool:
     if profile is None or profile.version > 1:
         return profile is not None
@@ -91,6 +100,7 @@ def _take_into_history(tx: sqlite3.Connection, guest: str, mine: Profile, user: 
     The user wrote nothing and the settings stay, so that an undo which could be done before can be done after.
     """
     values = {"guest": guest, "user": user, "latest": mine.version, "note": GUEST_NOTE, "highest": theirs.version}
+    tx.execute(_TAKE_PRUNED, {"guest": guest, "user": user})
     added = tx.execute(_IMPORT, values).rowcount
     if not added:
         return

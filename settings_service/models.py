@@ -152,10 +152,12 @@ class Version(BaseModel):
 
 
 class History(BaseModel):
-    """Newest first; `next_before` leads to older ones, and is null at the end."""
+    """Newest first; `next_before` leads to older ones, and is null at the end. `pruned`: how many of the oldest the
+    operator has removed, since no more are kept here."""
 
     history: list[Version]
     next_before: int | None
+    pruned: int
 
 
 class Change(BaseModel):

@@ -72,33 +72,39 @@ class Store:
 
         def work(tx: sqlite3.Connection) -> Profile:
             profile = _expected(tx, owner, outdated)
-            content = _found(versions.read_content(tx, owner, version), version)
+            content = _found(tx, owner, version, versions.read_content)
             return self._append(tx, owner, profile, Draft(content, f"restore:{version}", version))
 
         return work
 
     async def history(self, owner: str, limit: int, before: int | None) -> dict[str, Any]:
-        """A page of versions older than `before`, newest first, and where the next page begins."""
+        """A page of versions older than `before`, newest first; where the next begins, and how many were pruned."""
         await self.profile(owner)
-        rows, more = await self._database.read(lambda tx: _page(tx, owner, limit, before or LARGEST_INTEGER))
+        (rows, more), pruned = await self._database.read(
+            lambda tx: (_page(tx, owner, limit, before or LARGEST_INTEGER), versions.read_pruned(tx, owner))
+        )
         return {
             "history": [versions.shown(row) for row in rows],
             "next_before": rows[-1]["version"] if more else None,
+            "pruned": pruned.number,
         }
 
     async def version(self, owner: str, version: int) -> dict[str, Any]:
         """One entry of the history. Raises Problem 404."""
         await self.profile(owner)
-        row = await self._database.read(lambda tx: versions.read_version(tx, owner, version))
-        return versions.shown(_found(row, version))
+        row = await self._database.read(lambda tx: _found(tx, owner, version, versions.read_version))
+        return versions.shown(row)
 
     async def diff(self, owner: str, version: int) -> list[dict[str, Any]]:
         """What has changed from `version` to the current settings. Raises Problem 404."""
         await self.profile(owner)
         before, after = await self._database.read(
-            lambda tx: (versions.read_content(tx, owner, version), versions.read_profile(tx, owner))
+            lambda tx: (
+                _found(tx, owner, version, versions.read_content),
+                versions.read_profile(tx, owner) or versions.unopened_profile(),
+            )
         )
-        return diff(orjson.loads(_found(before, version).text), orjson.loads(_found(after, version).settings))
+        return diff(orjson.loads(before.text), orjson.loads(after.settings))
 
     async def backup(self, owner: str) -> AsyncGenerator[bytes, None]:
         """NDJSON of one moment: the profile, then every version, newest first."""
@@ -145,10 +151,15 @@ def _page(tx: sqlite3.Connection, owner: str, limit: int, before: int) -> tuple[
     return rows, False
 
 
-def _found(it: T | None, version: int) -> T:
-    if it is None:
-        raise Problem(404, "unknown_version", f"There is no version {version} of these settings.")
-    return it
+def _found(
+    tx: sqlite3.Connection, owner: str, version: int, read: Callable[[sqlite3.Connection, str, int], T | None]
+) -> T:
+    """What `read` finds of a version. Raises Problem 404, which tells whether it may have been pruned."""
+    if (it := read(tx, owner, version)) is not None:
+        return it
+    number, through = versions.read_pruned(tx, owner)
+    pruned = f" {number} of the oldest up to {through} were removed by the operator." if version <= through else ""
+    raise Problem(404, "unknown_version", f"There is no version {version} of these settings.{pruned}")
 
 
 def _line(value: dict[str, Any]) -> bytes:

@@ -37,6 +37,13 @@ class Draft(NamedTuple):
     restored_from: int | None = None
 
 
+class Pruned(NamedTuple):
+    """How many versions the operator removed for good because they were too many, and the highest of them, or 0."""
+
+    number: int
+    through: int
+
+
 @dataclass(frozen=True)
 class Profile:
     """The current settings of one owner."""
@@ -104,6 +111,17 @@ def append(tx: sqlite3.Connection, owner: str, profile: Profile, draft: Draft) -
     return made
 
 
+def bring(tx: sqlite3.Connection, owner: str, version: int, draft: Draft, since_and_then: tuple[str, str]) -> None:
+    """Make a version that has its number and time already the current one, in a profile that began at `since`."""
+    since, then = since_and_then
+    _insert(tx, owner, version, draft, then)
+    tx.execute(
+        "INSERT INTO profiles (owner, version, created_at, updated_at) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (owner) DO UPDATE SET version = excluded.version, updated_at = excluded.updated_at",
+        (owner, version, since, then),
+    )
+
+
 def move_to(tx: sqlite3.Connection, owner: str, version: int, moment: str) -> None:
     """Make `version`, the highest there is, the current one."""
     tx.execute("UPDATE profiles SET version = ?, updated_at = ? WHERE owner = ?", (version, moment, owner))
@@ -119,6 +137,11 @@ def read_content(tx: sqlite3.Connection, owner: str, version: int) -> Document |
         "SELECT settings, digest, length(settings) FROM versions WHERE owner = ? AND version = ?", (owner, version)
     ).fetchone()
     return Document(*row) if row else None
+
+
+def read_pruned(tx: sqlite3.Connection, owner: str) -> Pruned:
+    row = tx.execute("SELECT pruned, coalesce(pruned_through, 0) FROM profiles WHERE owner = ?", (owner,)).fetchone()
+    return Pruned(*row) if row else Pruned(0, 0)
 
 
 def older_versions(tx: sqlite3.Connection, owner: str, before: int) -> Iterator[sqlite3.Row]:

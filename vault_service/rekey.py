@@ -32,7 +32,7 @@ TELL_SECONDS: Final = 1.0
 def main(arguments: Sequence[str]) -> int:
     chosen = _parser().parse_args(arguments)
     try:
-        standing = _worked_on(load(Settings), only_told=chosen.status)
+        standing = worked_on(load(Settings), _telling(), only_told=chosen.status)
     except (SystemExit, Unusable, Refused) as refused:
         return _say(str(refused), WRONG_SET_UP)
     except KeyboardInterrupt:
@@ -51,12 +51,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _worked_on(settings: Settings, *, only_told: bool) -> Standing:
+def worked_on(settings: Settings, tell: Tell, *, only_told: bool) -> Standing:
+    """Look, or bring all under the current secret. Raises Unusable, Refused, and sqlite3.Error where it breaks off."""
     file, previous = settings.database, settings.secret_key_previous
     refuse_without_rights(file)
     refuse_unready(file, "vault_service")  # before a secret is made for a vault that is not there
     root = _root_secret(settings)
-    return rekeying.standing(file, root, previous) if only_told else rekeying.rekey(file, root, previous, _telling())
+    return rekeying.standing(file, root, previous) if only_told else rekeying.rekey(file, root, previous, tell)
 
 
 def _root_secret(settings: Settings) -> SecretStr:

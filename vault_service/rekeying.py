@@ -6,13 +6,13 @@ comes in between wins. It may be killed at any moment and begun again, also twic
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
 
-from chassis.schema import Unusable, connect, refuse_unready, take_turn
+from chassis.schema import Unusable, connect, refuse_unready, writing
 from vault_service.ring import KeyRing, derive_ring
 from vault_service.sealing import Sealed, Unreadable
 from vault_service.standing import Damaged, Standing
@@ -48,7 +48,7 @@ def rekey(file: Path, root: SecretStr, previous: Sequence[SecretStr], tell: Tell
             rewrapped += changed
             if not changed:
                 break
-        with _writing(tx):
+        with writing(tx):
             _note_current(tx, ring)
         return _standing(tx, ring, rewrapped)
 
@@ -60,18 +60,6 @@ def _opened(file: Path) -> sqlite3.Connection:
     except Unusable as error:
         raise Refused(str(error)) from error
     return connect(file)
-
-
-@contextmanager
-def _writing(tx: sqlite3.Connection) -> Iterator[None]:
-    take_turn(tx, lambda: tx.execute("BEGIN IMMEDIATE"))
-    try:
-        yield
-        tx.execute("COMMIT")
-    except BaseException:
-        if tx.in_transaction:
-            tx.execute("ROLLBACK")
-        raise
 
 
 def _ring(tx: sqlite3.Connection, root: SecretStr, previous: Sequence[SecretStr]) -> KeyRing:
@@ -102,7 +90,7 @@ def _go_through(tx: sqlite3.Connection, ring: KeyRing, tell: Tell) -> int:
     seen = changed = 0
     for table, rows in _pages(tx, ring):
         boxes = [(row, box) for row in rows if (box := _wrapped_anew(ring, row)) is not None]
-        with _writing(tx):
+        with writing(tx):
             changed += sum(wrap_anew(tx, table, row, box) for row, box in boxes)
         seen += len(rows)
         tell(seen, max(seen, total))

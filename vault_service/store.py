@@ -82,13 +82,7 @@ class Store:
             if there is not None and opened(self.ring, there) == api_key:
                 return str(there["updated_at"])
             time = now()
-            tx.execute(
-                "INSERT INTO api_keys (owner, provider, key_id, wrapped_key, ciphertext, created_at, updated_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (owner, provider) DO UPDATE SET key_id = excluded.key_id,"
-                " wrapped_key = excluded.wrapped_key, ciphertext = excluded.ciphertext,"
-                " updated_at = excluded.updated_at",
-                (owner, provider, sealed.key_id, sealed.wrapped_key, sealed.ciphertext, time, time),
-            )
+            write(tx, (owner, provider), sealed, (time, time))
             return time
 
         return keep
@@ -142,6 +136,16 @@ def opened(ring: KeyRing, row: sqlite3.Row) -> SecretStr | None:
     except Unreadable:
         FAILURES[Reason.UNREADABLE_KEY if row["key_id"] in ring else Reason.FOREIGN_KEY].inc()
         return None
+
+
+def write(tx: sqlite3.Connection, place: tuple[str, str], sealed: Sealed, times: tuple[str, str]) -> None:
+    """Put a sealed key in its place, an owner's for a provider; `times` are when there was a first one, and this."""
+    tx.execute(
+        "INSERT INTO api_keys (owner, provider, key_id, wrapped_key, ciphertext, created_at, updated_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (owner, provider) DO UPDATE SET key_id = excluded.key_id,"
+        " wrapped_key = excluded.wrapped_key, ciphertext = excluded.ciphertext, updated_at = excluded.updated_at",
+        (*place, sealed.key_id, sealed.wrapped_key, sealed.ciphertext, *times),
+    )
 
 
 def refuse_if_locked(tx: sqlite3.Connection, ring: KeyRing) -> None:

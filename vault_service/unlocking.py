@@ -21,9 +21,9 @@ log = structlog.get_logger()
 async def unlock(database: Database, root: SecretStr, previous: Sequence[SecretStr] = ()) -> Store:
     """The open vault. A vault that was made with another secret than all of these serves all the same, every row as
     unreadable, and refuses writes."""
-    salt = await database.write(_salt)
+    salt = await database.write(salt_of)
     ring = await in_turn(derive_ring, root, previous, salt)  # off the event loop: it takes a while on purpose
-    made_with = await database.write(lambda tx: _fingerprint(tx, ring.current.id))
+    made_with = await database.write(lambda tx: fingerprint_of(tx, ring.current.id))
     _, left = await _look(database, ring)
     await tell_keys(database, ring)
     if made_with in ring:
@@ -57,7 +57,8 @@ async def _look(database: Database, ring: KeyRing) -> tuple[bool, int]:
     return await database.read(lambda tx: (is_locked(tx, ring), count_others(tx, ring.current.id)))
 
 
-def _salt(tx: sqlite3.Connection) -> bytes:
+def salt_of(tx: sqlite3.Connection) -> bytes:
+    """That of the vault, made where there is none yet."""
     tx.execute(
         "INSERT INTO vault (only_row, salt, created_at) VALUES (1, ?, ?) ON CONFLICT DO NOTHING",
         (secrets.token_bytes(SALT_BYTES), now()),
@@ -65,7 +66,7 @@ def _salt(tx: sqlite3.Connection) -> bytes:
     return bytes(tx.execute("SELECT salt FROM vault").fetchone()["salt"])
 
 
-def _fingerprint(tx: sqlite3.Connection, own: str) -> str:
+def fingerprint_of(tx: sqlite3.Connection, own: str) -> str:
     """The fingerprint of the vault: our own where none was noted yet."""
     tx.execute("UPDATE vault SET fingerprint = ? WHERE fingerprint IS NULL", (own,))
     return str(tx.execute("SELECT fingerprint FROM vault").fetchone()["fingerprint"])

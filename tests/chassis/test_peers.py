@@ -19,7 +19,18 @@ from joserfc.jwk import OctKey, OKPKey
 from pydantic import SecretStr
 
 from chassis import peers, public_keys
-from chassis.peers import ALGORITHM, ISSUER, JWKS_PATH, Caller, Scope, Signer, Verifier, bearer
+from chassis.peers import (
+    ALGORITHM,
+    EVERY_OWNER,
+    ISSUER,
+    JWKS_PATH,
+    MOST_WORKER_SECONDS,
+    Caller,
+    Scope,
+    Signer,
+    Verifier,
+    bearer,
+)
 from chassis.problems import Problem
 
 ROOT, NEW_ROOT = SecretStr("the root secret of these tests"), SecretStr("the root secret after the rotation")
@@ -292,3 +303,37 @@ def test_a_header_without_a_token_is_a_401(header: str | None) -> None:
     with pytest.raises(Problem) as found:
         bearer(request)
     assert found.value.status == 401
+
+
+async def test_a_worker_is_believed_for_as_long_as_its_token_says(gateway: Gateway, verifier: Verifier) -> None:
+    token = gateway.signer.worker_token("user:1", "runs", "worker-1", MOST_WORKER_SECONDS)
+    assert await verifier.verify(token) == Caller("user:1", Scope.WORKER, "worker-1")
+
+
+@pytest.mark.parametrize("seconds", [0, -1, MOST_WORKER_SECONDS + 1])
+def test_no_worker_is_given_a_token_for_longer(gateway: Gateway, seconds: int) -> None:
+    with pytest.raises(ValueError, match="at most"):
+        gateway.signer.worker_token("user:1", "runs", "worker-1", seconds)
+
+
+@pytest.mark.parametrize(
+    ("scope", "life"), [("owner", 61), ("system", 61), ("worker", MOST_WORKER_SECONDS + 1), ("owner", 24 * 3600)]
+)
+async def test_a_life_that_nobody_is_given_is_not_believed(
+    gateway: Gateway, verifier: Verifier, scope: str, life: int
+) -> None:
+    await refused(verifier, signed(gateway.signer, claims(scope=scope, exp=int(time.time()) + life + 1)))
+
+
+@pytest.mark.parametrize("scope", ["owner", "system"])
+async def test_only_a_worker_is_for_all_owners(gateway: Gateway, verifier: Verifier, scope: str) -> None:
+    await refused(verifier, signed(gateway.signer, claims(scope=scope, sub=EVERY_OWNER)))
+    token = signed(gateway.signer, claims(scope="worker", sub=EVERY_OWNER))
+    assert (await verifier.verify(token)).owner == EVERY_OWNER
+
+
+async def test_a_workers_token_ends_with_the_secret_that_made_it(http: aiohttp.ClientSession) -> None:
+    token = Signer(ROOT).worker_token(EVERY_OWNER, "runs", "worker-1", 3600)
+    async with serving(NEW_ROOT, ROOT) as announced, serving(NEW_ROOT) as dropped:
+        assert (await Verifier("runs", [announced.url], http).verify(token)).scope is Scope.WORKER
+        await refused(Verifier("runs", [dropped.url], http), token)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from chassis.secrets import derive, root_secret
+from chassis.secrets import derive, existing_root_secret, root_secret
 
 
 def made(folder: Path) -> str:
@@ -18,6 +18,15 @@ def test_a_configured_secret_is_taken_and_nothing_is_made(tmp_path: Path) -> Non
     given = SecretStr("configured")
     assert root_secret(given, tmp_path) is given
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_only_asks_for_the_development_secret_makes_none(tmp_path: Path) -> None:
+    assert existing_root_secret(None, tmp_path / "nowhere") is None
+    assert list(tmp_path.iterdir()) == []
+    assert existing_root_secret(root_secret(None, tmp_path), tmp_path / "nowhere") is not None
+    there = existing_root_secret(None, tmp_path)
+    assert there is not None
+    assert there.get_secret_value() == made(tmp_path)
 
 
 def test_the_development_secret_is_long_and_only_its_owner_can_read_it(tmp_path: Path) -> None:

@@ -14,7 +14,15 @@ from docker.types import Mount
 
 from tests.processes import ROOT
 
-PACKAGES: Final = {"chassis", "gateway", "auth_service", "settings_service", "runs_service", "vault_service"}
+PACKAGES: Final = {
+    "animatize",
+    "chassis",
+    "gateway",
+    "auth_service",
+    "settings_service",
+    "runs_service",
+    "vault_service",
+}
 SECRETS_OF_BUILDS: Final = re.compile(r"(?i)secret_key=|api_key=|password|token=|//[^/ ]+:[^/ ]+@")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from chassis.release import RELEASE
 from tests.contract.conftest import ROOT, SECRET, SERVICES, Service, built
 from tests.contract.shape import problem
 
@@ -17,6 +18,7 @@ async def test_health_needs_no_token(service: Service, path: str) -> None:
         answer = await service.ask.client.get(path, headers=headers)
         assert answer.status == 200
         assert await answer.json() == {"status": "ok"}
+        assert answer.headers["Animatize-Release"] == RELEASE
 
 
 async def test_health_tells_nothing_else(service: Service) -> None:

@@ -58,7 +58,7 @@ class Owning(Restoring):
         return await self.service.ask.post("/internal/erasure", owner=owner, scope=Scope.SYSTEM)
 
     async def fill(self, owner: str) -> None:
-        """Live, replaced by a restore and kept for its undo, staged, deleted, read by a worker: some in every table."""
+        """Live, replaced by a restore and kept for its undo, staged, deleted, a worker's: some in every table."""
         await self.write(owner)
         first, second = f"{owner} first", f"{owner} second"
         parts = [self.sample.part, *["history"] * (self.service.name == "settings")]
@@ -68,6 +68,9 @@ class Owning(Restoring):
         await told(await self.send(second, data + encode_end(self.count), owner=owner))
         if self.service.name == "runs":
             await self.service.ask.put("/api/runs/deleted", json={"run_id": "deleted"}, owner=owner)
+            await self.service.ask.put(
+                "/internal/runs/deleted", json={"run_id": "deleted"}, owner=owner, scope=Scope.WORKER
+            )
             await self.service.ask.delete("/api/runs/deleted", owner=owner)
         if self.service.name == "vault":
             await self.service.ask.get("/internal/keys/runway", owner=owner, scope=Scope.WORKER)

@@ -60,7 +60,7 @@ class FakeAuth(FakeKeeper):
         self.user = "user:1"
         self.forgotten: list[str] = []
 
-    async def verify_google(self, credential: str) -> dict[str, Any]:
+    async def verify_google(self, credential: str, session: dict[str, Any] | None) -> dict[str, Any]:
         if credential != "good":
             raise Problem(401, "credential_not_verified", "This is none of Google's.")
         return {"owner": self.user, "user": PERSON}

@@ -158,7 +158,7 @@ async def test_pages_of_the_history_follow_each_other_without_gap_or_repeat(aske
     for limit in (1, 7, 10, 30, 100):
         assert [entry["version"] for entry in await whole_history(asker, limit=limit)] == list(range(30, 0, -1))
     empty = await told(await asker.get("/api/settings/history", params={"before": "1"}))
-    assert empty == {"history": [], "next_before": None}
+    assert empty == {"history": [], "next_before": None, "pruned": 0}
 
 
 async def test_a_page_of_very_large_versions_ends_early_and_says_where_to_go_on(asker: Asker) -> None:

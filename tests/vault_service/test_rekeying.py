@@ -40,7 +40,11 @@ from vault_service.sealing import Sealed, Unreadable
 from vault_service.standing import Standing
 from vault_service.wrapped import SEALED_TABLES
 
-KNOWN_PLAIN: Final = {("vault", "salt"), ("requests", "body")}  # of a kept answer the key's mask is left out
+KNOWN_PLAIN: Final = {
+    ("vault", "salt"),
+    ("moved", "digest"),
+    ("requests", "body"),
+}  # of a kept answer the key's mask is left out
 NEW_SECRET, OLD_SECRET = SecretStr(NEW_ROOT), SecretStr(ROOT)
 KEYS: Final = 250  # of each kind: more than two transactions
 ALL_KEYS: Final = KEYS * 3 - 84  # every third of those kept for an undo is none

@@ -1,0 +1,1 @@
+-- with chassis/migrations/moved.sql
