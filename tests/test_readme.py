@@ -32,7 +32,7 @@ def test_every_setting_of_the_table_is_read_by_some_process() -> None:
 
 
 def test_every_file_that_it_names_exists() -> None:
-    names = set(re.findall(r"(?:\.venv/)?\b(?:tests|gateway|settings_service|chassis)/[\w/.-]+\.\w+", README))
+    names = set(re.findall(r"(?:\.venv/)?\b(?:tests|gateway|settings_service|chassis|docs)/[\w/.-]+\.\w+", README))
     assert names
     assert [name for name in names if not (ROOT / name).exists()] == []
 
