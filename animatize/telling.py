@@ -1,6 +1,7 @@
 """How a command answers: a result, as text for people or as one line of JSON, progress beside it, and an exit code."""
 
 import sys
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -24,6 +25,7 @@ class Exit(IntEnum):
     REFUSED = 3  # nothing was changed: something has to be put right first
     AWAY = 4  # nobody answers at the address, or a file is locked: try again
     BROKEN_OFF = 5  # half done and safe: begin again
+    FAULT = 70  # of the command itself, as sysexits.h numbers it: never taken for what was found
 
 
 class Stop(Exception):
@@ -60,13 +62,18 @@ def give_up(stop: Stop, *, as_json: bool) -> NoReturn:
 
 @contextmanager
 def answering(*, as_json: bool) -> Iterator[None]:
-    """Ends the command as a Stop says, and an interrupted one with a sentence."""
+    """Ends the command as a Stop says, an interrupted one and one with a fault of its own with a sentence."""
     try:
         yield
     except Stop as stop:
         give_up(stop, as_json=as_json)
     except KeyboardInterrupt:
         give_up(Stop(Exit.BROKEN_OFF, "Broken off. What is done stays done: begin again."), as_json=as_json)
+    except typer.Exit:
+        raise
+    except Exception:  # Python would exit with 1, as if something had been found
+        traceback.print_exc()
+        give_up(Stop(Exit.FAULT, "A fault of this command, which is told above."), as_json=as_json)
 
 
 @contextmanager
