@@ -1,9 +1,10 @@
 """How a command answers: a result, as text for people or as one line of JSON, progress beside it, and an exit code."""
 
+import os
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import Annotated, Any, NoReturn, Protocol
 
@@ -48,16 +49,30 @@ class Result(Protocol):
 
 
 def tell(result: Result, *, as_json: bool) -> None:
-    """On standard output, which holds nothing else."""
+    """On standard output, which holds nothing else. Where that is full or closed, the work is done all the same."""
     text = write(result.as_json()).decode() if as_json else "\n".join(result.lines())
-    sys.stdout.write(f"{text}\n")
+    try:
+        _put_out(text)
+    except OSError as error:
+        sys.stderr.write(f"Done, but the answer could not be written ({error.strerror}).\n")
+        raise typer.Exit(int(Exit.FOUND)) from None
 
 
 def give_up(stop: Stop, *, as_json: bool) -> NoReturn:
     sys.stderr.write(f"{stop.detail}\n")
     if as_json:
-        sys.stdout.write(f"{write(stop.as_json()).decode()}\n")
+        with suppress(OSError):
+            _put_out(write(stop.as_json()).decode())
     raise typer.Exit(int(stop.code))
+
+
+def _put_out(text: str) -> None:
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except OSError:  # Python would try once more at its end, and exit with a code of its own
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
 
 
 @contextmanager

@@ -202,7 +202,10 @@ def test_a_profile_that_is_here_already_is_left_as_it_is(move: Any, command: Com
     change(
         command.file("settings"),
         ("INSERT INTO versions VALUES (?, 1, x'7b7d', 'mine', '2026-01-01', NULL, x'00')", ANA),
-        ("INSERT INTO profiles (owner, version, created_at, updated_at) VALUES (?, 1, '2026-01-01', '2026-01-01')", ANA),
+        (
+            "INSERT INTO profiles (owner, version, created_at, updated_at) VALUES (?, 1, '2026-01-01', '2026-01-01')",
+            ANA,
+        ),
     )
     _, told = move("--yes")
     assert numbers(told, "kept")["settings"] == 3

@@ -3,6 +3,8 @@
 import errno
 import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,8 +13,10 @@ import pytest
 from animatize import status, troubles
 from animatize.landing import landing
 from animatize.telling import Exit, Stop
-from tests.animatize.commanding import Command
+from tests.animatize.commanding import SECRET, Command
+from tests.animatize.running import environment
 from tests.conftest import LEGACY
+from tests.processes import ROOT
 
 ENVIRONMENT = (
     ("ANIMATIZE_MAX_BODY_BYTES", ("migrate-monolith", "old.db")),
@@ -57,10 +61,10 @@ def test_a_trouble_has_one_code(trouble: Exception, code: Exit) -> None:
 def test_a_fault_of_the_command_is_never_taken_for_what_it_found(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(status, "look_around", lambda _: {}["nothing"])
+    monkeypatch.setattr(status, "look_around", lambda _: int("nothing"))
     code, told = command.json("status")
     assert (code, told["exit_code"]) == (70, 70)
-    assert "KeyError" in command("status")[1]
+    assert "ValueError" in command("status")[1]
 
 
 @pytest.mark.parametrize("url", ["http://localhost:99999", "http://[::1", "ftp://x", "localhost:8000"])
@@ -97,3 +101,19 @@ def test_where_a_document_has_no_room_it_is_broken_off(tmp_path: Path, monkeypat
         stream.write(b"{}")
     assert stop.value.code is Exit.BROKEN_OFF
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_where_the_answer_has_no_room_it_is_not_said_that_nothing_was_done(
+    tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    out = tmp_path / "token"
+    command = [sys.executable, "-m", "animatize", "worker-token", "vault", "--owner", "all", "--out", str(out), *more]
+    given = environment(ANIMATIZE_WEB_DB_PATH=str(tmp_path), ANIMATIZE_SECRET_KEY=SECRET)
+    for code, told in ((1, "Done, but"), (3, "is there already")):
+        with Path("/dev/full").open("w") as nowhere:
+            done = subprocess.run(
+                command, check=False, cwd=ROOT, env=given, stdout=nowhere, stderr=subprocess.PIPE, text=True
+            )
+        assert (done.returncode, told in done.stderr, "Traceback" in done.stderr) == (code, True, False)
+    assert out.read_text()
