@@ -17,6 +17,7 @@ from animatize.migration_parts import is_gone, people_of, things_of
 from animatize.moving import Part, Tally
 from animatize.places import Place, loaded
 from animatize.telling import Exit, Stop
+from auth_service import users as auth
 from auth_service.linking import now
 from chassis.schema import bring_up, connect, is_unmade, refuse_unready, writing
 from runs_service.settings import Settings as RunsSettings
@@ -92,8 +93,13 @@ def migrate(path: Path, old_secrets: list[SecretStr], here: Place, *, for_real: 
         if not for_real:
             moved.parts = {part.name: moving.plan(part, files.get(part.package)) for part in things + people}
         elif _move(things, files, moved) and _move(people, files, moved):
-            moving.note_all(files["auth_service"], old.owners())
+            moving.note_all(files["auth_service"], _those_here(files["auth_service"], old.owners()))
         return moved
+
+
+def _those_here(tx: sqlite3.Connection, owners: Iterator[str]) -> Iterator[str]:
+    """Of whom it can be told from now on that they were here: who was left out may still come."""
+    return (owner for owner in owners if not auth.is_user(owner) or auth.is_known(tx, owner))
 
 
 def _move(parts: list[Part], files: Files, moved: Moved) -> bool:
