@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from animatize.telling import Exit, Stop
+from animatize.troubles import is_full
 
 
 @contextmanager
@@ -27,7 +28,8 @@ def landing(file: Path, *, force: bool) -> Iterator[BinaryIO]:
             os.fsync(stream.fileno())
         _name(part, file, force=force)
     except OSError as error:
-        raise Stop(Exit.REFUSED, f"{file} cannot be written ({error.strerror}). Nothing was kept.") from error
+        code = Exit.BROKEN_OFF if is_full(error) else Exit.REFUSED
+        raise Stop(code, f"{file} cannot be written ({error.strerror}). Nothing was kept.") from error
     finally:
         with suppress(FileNotFoundError, NotADirectoryError):
             part.unlink()

@@ -10,11 +10,12 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from animatize import troubles
 from animatize.places import Place, place
 from animatize.telling import Exit, Json, Stop, answering, tell
 from auth_service import linking
 from auth_service.google import UNLINKED
-from chassis.schema import Unusable, connect, refuse_unready, writing
+from chassis.schema import connect, refuse_unready, writing
 from runs_service.belongings import has_runs
 from settings_service.belongings import SettingsBelongings, has_saved
 from vault_service.store import live_rows
@@ -166,12 +167,7 @@ def _listed(here: Place) -> list[dict[str, Any]]:
 @contextmanager
 def _opened(here: Place, packages: Sequence[str]) -> Iterator[dict[str, sqlite3.Connection]]:
     """The files of these, as services of this release use them. Raises Stop."""
-    try:
+    with troubles.told(troubles.BIT_BY_BIT), ExitStack() as stack:
         for package in packages:
             refuse_unready(here.files[package], package)
-        with ExitStack() as stack:
-            yield {each: stack.enter_context(closing(connect(here.files[each]))) for each in packages}
-    except Unusable as error:
-        raise Stop(Exit.REFUSED, f"{error}. Nothing was changed.") from None
-    except sqlite3.Error as error:
-        raise Stop(Exit.AWAY, f"Broken off ({error}): try again.") from None
+        yield {each: stack.enter_context(closing(connect(here.files[each]))) for each in packages}

@@ -12,14 +12,14 @@ from typing import Any
 from pydantic import SecretStr
 
 import vault_service.monolith as vault
-from animatize import monolith, moving
+from animatize import monolith, moving, troubles
 from animatize.migration_parts import is_gone, people_of, things_of
 from animatize.moving import Part, Tally
-from animatize.places import Place
+from animatize.places import Place, loaded
 from animatize.telling import Exit, Stop
+from auth_service import users as auth
 from auth_service.linking import now
-from chassis.schema import Unusable, bring_up, connect, is_unmade, refuse_unready, writing
-from chassis.settings import load
+from chassis.schema import bring_up, connect, is_unmade, refuse_unready, writing
 from runs_service.settings import Settings as RunsSettings
 from vault_service.ring import KeyRing
 
@@ -80,22 +80,26 @@ def migrate(path: Path, old_secrets: list[SecretStr], here: Place, *, for_real: 
     """1 make the files that are not there   2 move what owners have   3 compare it with the source, and stop where it
     is not the same   4 move who the owners are, and the sessions that let them in   5 compare these
     """
-    try:
-        with monolith.opened(path) as old, _files(here, for_real=for_real) as files:
-            ring = _ring(files, here, for_real=for_real)
-            gone = partial(is_gone, files.get("auth_service"))
-            things = things_of(old, gone, load(RunsSettings).max_body_bytes, vault.opener(old_secrets), ring)
-            people = people_of(old, gone, now())
-            moved = Moved(for_real, list(old.nobodys()))
-            if not for_real:
-                moved.parts = {part.name: moving.plan(part, files.get(part.package)) for part in things + people}
-            elif _move(things, files, moved) and _move(people, files, moved):
-                moving.note_all(files["auth_service"], old.owners())
-            return moved
-    except Unusable as error:
-        raise Stop(Exit.REFUSED, f"{error}. Nothing was changed.") from None
-    except sqlite3.Error as error:
-        raise Stop(Exit.AWAY, f"Broken off ({error}). What is done stays done: begin again.") from None
+    with (
+        troubles.told(troubles.BIT_BY_BIT),
+        monolith.opened(path) as old,
+        _files(here, for_real=for_real) as files,
+    ):
+        ring = _ring(files, here, for_real=for_real)
+        gone = partial(is_gone, files.get("auth_service"))
+        things = things_of(old, gone, loaded(RunsSettings).max_body_bytes, vault.opener(old_secrets), ring)
+        people = people_of(old, gone, now())
+        moved = Moved(for_real, list(old.nobodys()))
+        if not for_real:
+            moved.parts = {part.name: moving.plan(part, files.get(part.package)) for part in things + people}
+        elif _move(things, files, moved) and _move(people, files, moved):
+            moving.note_all(files["auth_service"], _those_here(files["auth_service"], old.owners()))
+        return moved
+
+
+def _those_here(tx: sqlite3.Connection, owners: Iterator[str]) -> Iterator[str]:
+    """Of whom it can be told from now on that they were here: who was left out may still come."""
+    return (owner for owner in owners if not auth.is_user(owner) or auth.is_known(tx, owner))
 
 
 def _move(parts: list[Part], files: Files, moved: Moved) -> bool:

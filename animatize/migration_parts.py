@@ -75,6 +75,8 @@ def people_of(old: Monolith, is_gone: IsGone, now: str) -> list[Part]:
         return map(auth.judge_user, old.users(owner))
 
     def sessions(owner: str) -> Iterator[Any]:
+        if any(isinstance(user, Unfit) for user in users(owner)):  # else they would let in a user who is not there
+            return (Unfit("a session", "its user is left out") for _ in old.sessions(owner))
         return _sessions(owner, old.sessions(owner), now)
 
     def part(name: str, read: Read, find: Any, add: Any, mark: Callable[[Any], str]) -> Part:

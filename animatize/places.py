@@ -80,15 +80,16 @@ class Addresses(BaseSettings):
 
 def addresses() -> Addresses:
     """Raises Stop where the environment is wrong."""
-    return _loaded(Addresses)
+    return loaded(Addresses)
 
 
 def place() -> Place:
     """Raises Stop where the environment is wrong."""
-    return _loaded(Place)
+    return loaded(Place)
 
 
-def _loaded(model: type[Model]) -> Model:
+def loaded(model: type[Model]) -> Model:
+    """The variables of a process or of ours. Raises Stop where the environment is wrong."""
     try:
         return load(model)
     except SystemExit as problems:

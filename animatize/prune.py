@@ -14,8 +14,8 @@ from typing import Annotated
 
 import typer
 
+from animatize import troubles
 from animatize.chores import Chores, Keep, chores_of
-from animatize.files import on_files, refuse_read_only
 from animatize.places import place
 from animatize.pruned import File, Pruned
 from animatize.telling import Exit, Json, Step, Stop, answering, progress, tell
@@ -43,11 +43,11 @@ def prune(
 
     Works beside the services, in short transactions; may be broken off at any moment and begun again.
     """
-    with answering(as_json=as_json), on_files():
+    with answering(as_json=as_json), troubles.told(troubles.BIT_BY_BIT):
         files = place().files
         for package, file in files.items():
             refuse_unready(file, package)
-        refuse_read_only(*files.values())
+        troubles.refuse_read_only(*files.values())
         with alone(files["gateway"]):
             chores = chores_of(files, Keep(keep_history, keep_audit), datetime.now(UTC))
             found = _removed(files, chores, rebuild=rebuild) if yes else _looked_at(files, chores)

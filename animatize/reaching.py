@@ -7,14 +7,12 @@ from typing import Annotated, Any, Final
 
 import aiohttp
 import typer
-from pydantic import Field
-from pydantic_settings import BaseSettings
 from yarl import URL
 
+from animatize.places import addresses
 from animatize.session import session_of
 from animatize.telling import Exit, Stop
 from chassis import documents
-from chassis.settings import CONFIG, Port, Urls, load, local_url
 from gateway.identity import COOKIE, TAKEN_FOR
 
 Session = Annotated[
@@ -25,15 +23,6 @@ At = Annotated[str | None, typer.Option("--url", help="The gateway. By default t
 TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=120)
 AGAIN: Final = frozenset({409, 429, 502, 503, 504})
 LOST: Final = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError)
-
-
-class Reach(BaseSettings):
-    """Where the gateway is, by the variables of the processes."""
-
-    model_config = CONFIG
-    host: str = "127.0.0.1"
-    port: Port = 8000
-    gateway_url: Urls = Field(default_factory=local_url(0))
 
 
 class Gateway:
@@ -70,9 +59,7 @@ class Gateway:
 @asynccontextmanager
 async def reached(at: str | None, session: Path) -> AsyncIterator[Gateway]:
     """Raises Stop where nobody answers, or the session has ended."""
-    url = URL(at or _by_environment())
-    if url.scheme not in ("http", "https") or not url.host:
-        raise Stop(Exit.USAGE, f"{url} is no address of a gateway: write http://… or https://…")
+    url = _address(at or addresses().gateway_url[0])
     headers = {"Cookie": f"{COOKIE}={session_of(session, url).get_secret_value()}"}
     async with aiohttp.ClientSession(headers=headers, timeout=TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()) as http:
         gateway = Gateway(http, url)
@@ -83,11 +70,14 @@ async def reached(at: str | None, session: Path) -> AsyncIterator[Gateway]:
             raise Stop(Exit.AWAY, f"The gateway at {url} does not answer: {str(error) or 'timeout'}.") from None
 
 
-def _by_environment() -> str:
+def _address(given: str) -> URL:
     try:
-        return load(Reach).gateway_url[0]
-    except SystemExit as problems:
-        raise Stop(Exit.REFUSED, str(problems)) from None
+        url = URL(given)
+    except ValueError:  # a port that is none, half an IPv6 address
+        url = URL()
+    if url.scheme not in ("http", "https") or not url.host:
+        raise Stop(Exit.USAGE, f"{given} is no address of a gateway: write http://… or https://…")
+    return url
 
 
 async def _refusal(answer: aiohttp.ClientResponse) -> Stop:

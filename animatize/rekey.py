@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from animatize.files import on_files
+from animatize import troubles
+from animatize.places import loaded
 from animatize.telling import Exit, Json, Stop, answering, progress, tell
-from chassis.settings import load
 from vault_service.rekey import worked_on
 from vault_service.rekeying import Refused, Tell
 from vault_service.settings import Settings
@@ -33,7 +33,7 @@ def rekey(status: Status = False, as_json: Json = False) -> None:
 
 def _standing(step: Tell, *, only_told: bool) -> Standing:
     try:
-        with on_files():
-            return worked_on(load(Settings), step, only_told=only_told)
-    except (SystemExit, Refused) as refused:
+        with troubles.told(troubles.BIT_BY_BIT):
+            return worked_on(loaded(Settings), step, only_told=only_told)
+    except Refused as refused:
         raise Stop(Exit.REFUSED, str(refused)) from None

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from animatize.files import on_files
+from animatize import troubles
 from animatize.places import Place, place
 from animatize.telling import Exit, Json, Stop, answering, tell
 from chassis.peers import EVERY_OWNER, MOST_WORKER_SECONDS, OWNER, OWNER_HEADER, Signer
@@ -71,7 +71,7 @@ def worker_token(
     as_json: Json = False,
 ) -> None:
     """Make a generation worker's token: for one service, one owner or all, and a life of 90 days at most."""
-    with answering(as_json=as_json):
+    with answering(as_json=as_json), troubles.told():
         whose, seconds = _owner(owner), _seconds(life)
         if NAME.fullmatch(name) is None:
             raise Stop(Exit.USAGE, "--name takes up to 40 letters, digits and . _ -, and begins with neither of these.")
@@ -104,8 +104,7 @@ def _signer(where: Place) -> Signer:
     if where.secret_key is None and not (folder / DEVELOPMENT_FILE).exists():
         detail = f"There is no root secret, nor one in {folder}: set ANIMATIZE_SECRET_KEY_FILE as for the gateway."
         raise Stop(Exit.REFUSED, detail)
-    with on_files():
-        return Signer(where.root)
+    return Signer(where.root)
 
 
 def _keep(file: Path, token: str) -> None:
@@ -115,5 +114,9 @@ def _keep(file: Path, token: str) -> None:
         raise Stop(Exit.REFUSED, f"{file} is there already: name another file, or take it away.") from None
     except OSError as error:
         raise Stop(Exit.REFUSED, f"{file} cannot be made ({error.strerror}).") from error
-    with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-        stream.write(f"{token}\n")
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+            stream.write(f"{token}\n")
+    except OSError:
+        file.unlink(missing_ok=True)  # half a token would only be in the way of the next one
+        raise

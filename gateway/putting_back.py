@@ -11,9 +11,10 @@ from typing import Any, Final
 from gateway import succession
 from gateway.operations import Kind
 
+# Each goes by the id of the first time: a minute later, once it was done again, only the repetition is left of it.
 DELETIONS: Final = f"""
-    SELECT id, owner, kind, mode, participants, started_at, changed_at FROM operations
-    WHERE kind = '{Kind.DELETION}' AND repeats IS NULL"""  # noqa: S608
+    SELECT coalesce(repeats, id) AS id, owner, kind, mode, participants, min(started_at) AS started_at, changed_at
+    FROM operations WHERE kind = '{Kind.DELETION}' GROUP BY coalesce(repeats, id)"""  # noqa: S608
 GIVE_UP: Final = "UPDATE operations SET stage = 'aborting' WHERE owner = :owner AND stage = 'staging'"
 DECIDE: Final = """
     INSERT INTO operations (id, owner, kind, mode, stage, participants, started_at, changed_at, holder, lease_until)

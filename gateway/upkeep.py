@@ -1,7 +1,8 @@
 """What the operator's prune removes from the journal: operations that ended long ago.
 
-An adoption stays until its guest is swept: it tells whose keys are erased with the user's account. Nothing goes of an
-owner of whom a backup is being made, which counts the steps of the owner's operations to see that none is taken.
+An adoption stays until its guest is swept: it tells whose keys are erased with the user's account. A deletion stays for
+longer than snapshots are kept: who puts an old one back has the account deleted once more. Nothing goes of an owner
+of whom a backup is being made, which counts the steps of the owner's operations to see that none is taken.
 """
 
 import sqlite3
@@ -15,6 +16,7 @@ from chassis.upkeep import Chore, chosen, counted
 from gateway.operations import Kind
 
 DRY_RUN_DAYS: Final = 1
+DELETION_DAYS: Final = 400
 
 ENDED: Final = """
     FROM operations WHERE stage IN ('done', 'aborted', 'failed')
@@ -33,7 +35,8 @@ def chores(now: datetime) -> list[Chore]:
     """More than the days of an undo: the latest restore of each owner stays for as long as it can be undone."""
     return [
         _ended("dry_runs", now, DRY_RUN_DAYS, Kind.DRY_RUN),
-        _ended("operations", now, OPERATIONS_DAYS, Kind.RESTORE, Kind.UNDO, Kind.DELETION),
+        _ended("operations", now, OPERATIONS_DAYS, Kind.RESTORE, Kind.UNDO),
+        _ended("deletions", now, DELETION_DAYS, Kind.DELETION),
     ]
 
 

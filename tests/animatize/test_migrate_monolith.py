@@ -271,6 +271,19 @@ def test_what_belongs_to_nobody_is_named_and_left_out(move: Any, old: OldConsole
     assert rows(command.file("runs"), "SELECT * FROM runs WHERE owner IN ('neither', 'user:u_gone')") == []
 
 
+def test_a_user_who_is_left_out_is_let_in_by_no_session_and_is_named_until_it_can_come(
+    move: Any, old: OldConsole, command: Command
+) -> None:
+    old.do("UPDATE users SET email = ' ' WHERE id = 'u_bo'")
+    for _ in range(2):
+        _, told = move("--yes")
+        assert [each["part"] for each in told["named"] if each["owner"] == BO] == ["api_keys", "users", "sessions"]
+        assert rows(command.file("auth"), "SELECT 1 FROM sessions WHERE owner = ?", BO) == []
+    old.do("UPDATE users SET email = 'bo@example.com' WHERE id = 'u_bo'")
+    _, told = move("--yes")
+    assert (numbers(told, "added")["users"], numbers(told, "added")["sessions"]) == (1, 1)
+
+
 def test_a_guest_who_has_no_session_left_is_swept_in_its_time(move: Any, old: OldConsole, command: Command) -> None:
     old.run("guest:g_lost", "R1")
     _, told = move("--yes")

@@ -22,4 +22,4 @@ def test_a_command_has_a_section_that_shows_it_and_names_its_options(name: str) 
 
 
 def test_every_exit_code_is_explained() -> None:
-    assert re.findall(r"^\| (\d) \|", PAGE, re.MULTILINE) == [str(int(code)) for code in Exit]
+    assert re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE) == [str(int(code)) for code in Exit]

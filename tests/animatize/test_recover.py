@@ -112,10 +112,12 @@ def test_an_account_that_was_deleted_since_is_deleted_again_whatever_its_owner_w
     for owner in "ab":
         console.operation(f"r_{owner}", "done", kind="deletion", owner=f"user:{owner}")
     console.operation("r_r", "committing", kind="deletion", owner="user:a", holder="postponed", repeats="r_a")
-    assert console("recover", tmp_path / "one", "--json").json["deletions_repeated"] == 2
+    console.operation("r_again", "done", kind="deletion", owner="user:c", repeats="r_c")
+    assert console("recover", tmp_path / "one", "--json").json["deletions_repeated"] == 3
     assert console.rows("gateway", "SELECT id, owner, kind, stage FROM operations ORDER BY id") == [
         ("r_a", "user:a", "deletion", "committing"),
         ("r_b", "user:b", "deletion", "committing"),
+        ("r_c", "user:c", "deletion", "committing"),
         ("r_k", "user:k", "deletion", "done"),
         ("r_s", "user:b", "restore", "aborting"),
     ]

@@ -36,14 +36,14 @@ async def ended(journal: Journal, kind: Kind = Kind.RESTORE, stage: Stage = Stag
 @pytest.mark.parametrize("stage", [Stage.DONE, Stage.ABORTED, Stage.FAILED])
 async def test_what_ended_a_month_ago_goes(journal: Journal, database: Database, stage: Stage) -> None:
     await ended(journal, stage=stage)
-    assert prune(database, 29) == {"dry_runs": 0, "operations": 0}
-    assert prune(database, 31) == {"dry_runs": 0, "operations": 1}
+    assert prune(database, 29) == {"dry_runs": 0, "operations": 0, "deletions": 0}
+    assert prune(database, 31) == {"dry_runs": 0, "operations": 1, "deletions": 0}
 
 
 async def test_a_dry_run_goes_after_a_day(journal: Journal, database: Database) -> None:
     await ended(journal, Kind.DRY_RUN, Stage.ABORTED)
-    assert prune(database, 0) == {"dry_runs": 0, "operations": 0}
-    assert prune(database, 2) == {"dry_runs": 1, "operations": 0}
+    assert prune(database, 0) == {"dry_runs": 0, "operations": 0, "deletions": 0}
+    assert prune(database, 2) == {"dry_runs": 1, "operations": 0, "deletions": 0}
 
 
 async def test_the_latest_restore_can_be_undone_for_its_seven_days(journal: Journal, database: Database) -> None:
@@ -57,7 +57,7 @@ async def test_the_latest_restore_can_be_undone_for_its_seven_days(journal: Jour
 async def test_what_has_not_ended_stays_whatever_its_age_and_is_told(journal: Journal, database: Database) -> None:
     await ended(journal, name="first")
     undo, undone = await journal.begin_undo(OWNER, "first")
-    assert prune(database, 1) == {"dry_runs": 0, "operations": 0}
+    assert prune(database, 1) == {"dry_runs": 0, "operations": 0, "deletions": 0}
     with closing(connect(database.path)) as tx:
         assert set(unfinished(tx)) == {undo.id, undone.id}
     assert await journal.move(undo, Stage.COMMITTING)
@@ -74,6 +74,14 @@ async def test_an_adoption_stays_for_it_tells_whose_keys_go_with_the_account(
     await journal.end_and_repeat(adoption, {})
     prune(database, 1000)
     assert await journal.guests_of(OWNER) == ["guest:a"]
+
+
+async def test_a_deletion_stays_for_longer_than_snapshots_do_for_it_is_repeated_when_one_is_put_back(
+    journal: Journal, database: Database
+) -> None:
+    await ended(journal, Kind.DELETION)
+    assert prune(database, 399) == {"dry_runs": 0, "operations": 0, "deletions": 0}
+    assert prune(database, 401) == {"dry_runs": 0, "operations": 0, "deletions": 1}
 
 
 async def test_nothing_goes_of_an_owner_of_whom_a_backup_is_being_made(journal: Journal, database: Database) -> None:
