@@ -26,7 +26,11 @@ TYPES: Final = {
     "json": "application/json",
     "svg": "image/svg+xml",
 }
-FOR_READERS: Final = re.compile(rb"^[ \t]*(?://[^\n]*|/\*(?:(?!\*/).)*\*/)\n|^[ \t]+", re.MULTILINE | re.DOTALL)
+FOR_READERS: Final = re.compile(
+    rb"^[ \t]*(?://[^\n]*|/\*(?:(?!\*/).)*\*/)\n|^[ \t]+"
+    rb"|[ \t]+// [^\n\"'`]*$",  # one that follows code: what stands within quotes is followed by one
+    re.MULTILINE | re.DOTALL,
+)
 
 
 class File(NamedTuple):
@@ -94,7 +98,7 @@ def _entries(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversabl
 
 
 def _read(path: str, entry: Traversable) -> File:
-    """Without whole lines of comment and indentation, which only readers of the source need."""
+    """Without comments and indentation, which only readers of the source need."""
     content = entry.read_bytes()
     if path.endswith((".js", ".css")):
         content = FOR_READERS.sub(b"", content)

@@ -29,11 +29,11 @@ class Api extends EventTarget {
 	session = null // its public id
 
 	/** Gives the value of the answer. Under its `key` a write is done once, however often it is asked for. Throws Problem. */
-	async ask(method, path, { body, key, signal } = {}) {
+	async ask(method, path, { body, key, signal, identity } = {}) {
 		const headers = body === undefined ? {} : { "Content-Type": "application/json" }
 		if (key) headers["Idempotency-Key"] = key
 		const text = typeof body === "string" ? body : JSON.stringify(body)
-		return readJson(await this.fetch(path, { method, body: text, headers, signal }))
+		return readJson(await this.fetch(path, { method, body: text, headers, signal, identity }))
 	}
 
 	get(path) {
@@ -41,11 +41,11 @@ class Api extends EventTarget {
 	}
 
 	/** The response of a success. Throws Problem. */
-	async fetch(path, { signal = AbortSignal.timeout(PATIENCE), headers, ...options } = {}) {
+	async fetch(path, { signal = AbortSignal.timeout(PATIENCE), headers, identity = this.identity(), ...options } = {}) {
 		const asked = this.session
 		let response
 		try {
-			response = await fetch(path, { ...options, headers: { ...headers, ...this.identity() }, signal, cache: "no-store" })
+			response = await fetch(path, { ...options, headers: { ...headers, ...identity }, signal, cache: "no-store" })
 		} catch (error) {
 			if (error.name === "AbortError") throw error
 			throw new Problem(0)

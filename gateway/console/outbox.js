@@ -5,7 +5,8 @@
 
 import { api, newKey, Problem } from "./api.js"
 import { tell } from "./dom.js"
-import { allRemembered, onRemembered, remember } from "./storage.js"
+import { isObject } from "./merging.js"
+import { allRemembered, onRemembered, remember, remembered } from "./storage.js"
 
 const NAME = "edit." // each for itself, so that two tabs never write over each other's
 const FIRST_PAUSE = 1000 // milliseconds; doubled with each failure
@@ -110,5 +111,14 @@ function keep(entry, owner) {
 }
 
 function all() {
-	return allRemembered(NAME).sort((one, other) => one.at - other.at)
+	return allRemembered(NAME).filter(isEntry).sort((one, other) => one.at - other.at)
+}
+
+/** Not what another hand has put there: what cannot be told to be done would be sent for ever. */
+function isEntry({ id, owner, method, path, body = "{}" }) {
+	try {
+		return [id, owner, method, path].every((each) => typeof each === "string") && remembered(NAME + id) && isObject(JSON.parse(body))
+	} catch {
+		return false
+	}
 }

@@ -45,6 +45,10 @@ export class Router extends EventTarget {
 
 	begin() {
 		addEventListener("hashchange", () => void this.#show())
+		document.querySelector(".skip").onclick = (event) => {
+			event.preventDefault() // what stands behind the # is a place
+			this.main.focus()
+		}
 		history.scrollRestoration = "manual"
 		addEventListener("scroll", () => this.#scrolled.set(location.hash, scrollY), { passive: true })
 		void this.#show().then(() => (window.requestIdleCallback ?? setTimeout)(loadTheOthers))

@@ -20,8 +20,8 @@ export class Session extends EventTarget {
 	/** Before anything else is asked: each read without a session would make a guest of its own. */
 	async begin() {
 		if (this.id) tell(this, "leaving")
-		api.session = null
-		const { session_id: id, authenticated, user } = await api.get("/api/session/bootstrap")
+		const whoever = { identity: {} } // what else is sent meanwhile still goes under the session that was, or nowhere
+		const { session_id: id, authenticated, user } = await api.ask("GET", "/api/session/bootstrap", whoever)
 		api.session = this.id = id
 		this.user = authenticated ? user : null
 		this.hasEnded = false

@@ -5,7 +5,7 @@
 
 import { api } from "./api.js"
 import { tell } from "./dom.js"
-import { combined, merged, patchOf, pathOf, same, touches, valueAt } from "./merging.js"
+import { combined, isObject, merged, patchOf, pathOf, same, touches, valueAt } from "./merging.js"
 import { remember, remembered } from "./storage.js"
 import { settingAt } from "./words.js"
 
@@ -33,7 +33,8 @@ export class SettingsStore extends EventTarget {
 
 	/** Loads, and takes up what was changed here and not sent. Throws Problem. */
 	async begin() {
-		this.#draft = remembered(this.#draftName)
+		const kept = remembered(this.#draftName)
+		this.#draft = isObject(kept?.patch) ? kept : null
 		await this.load()
 		this.#schedule()
 	}

@@ -9,6 +9,7 @@ from playwright.async_api import Browser, Page, StorageState, expect
 
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Newcomer
+from tests.browser.devices import view
 from tests.browser.profiles import HOSTILE, LONG, UNBROKEN, continue_as_guest, run, runs, seed
 from tests.processes import Stack
 
@@ -149,6 +150,15 @@ async def test_everything_can_be_reached_and_done_by_keyboard(page: Page) -> Non
     await page.keyboard.press("Space")
     await expect(star).to_have_attribute("aria-pressed", "false" if pressed == "true" else "true")
     await expect(star).to_be_focused()
+
+
+async def test_skipping_to_the_content_stays_in_the_view(page: Page) -> None:
+    await continue_as_guest(page)
+    await view(page, "history", "Settings history")
+    await page.get_by_role("link", name="Skip to the content").press("Enter")
+    await expect(page.get_by_role("main")).to_be_focused()
+    await expect(page.get_by_role("heading", name="Settings history")).to_be_visible()
+    assert page.url.endswith("#/history")
 
 
 async def test_the_keyboard_goes_on_from_the_heading_of_a_new_view(page: Page) -> None:

@@ -231,6 +231,21 @@ async def assert_harmless(page: Page, texts: Iterable[str]) -> None:
     assert waited < 1000
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [(507, '{"detail": "The disk is full."}', "The disk is full."), (413, "<html>", "The server answered 413.")],
+)
+async def test_an_import_that_is_refused_before_it_is_begun_says_why(
+    page: Page, guard: Guard, tmp_path: Path, status: int, body: str, told: str
+) -> None:
+    guard.allow("/api/settings/restore", status=status).allow("/api/settings/restores/*", status=404)
+    await continue_as_guest(page)
+    await choose(page, saved(tmp_path, {"runs": runs(1)}))
+    await page.route("**/restore?mode=merge", lambda route: route.fulfill(status=status, body=body))
+    await page.get_by_role("button", name="Import", exact=True).click()
+    await expect(page.get_by_role("region", name="Not imported")).to_contain_text(told)
+
+
 async def test_a_hostile_document_is_nothing_but_text(page: Page, tmp_path: Path) -> None:
     document = hostile()
     await continue_as_guest(page)

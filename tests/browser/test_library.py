@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import pytest
-from playwright.async_api import Page, StorageState, expect
+from playwright.async_api import Page, Route, StorageState, expect
 
 from tests.browser.conftest import Newcomer
 from tests.browser.devices import SOON, ask, notices, runs_of, settings, sync, view
@@ -219,6 +219,21 @@ async def test_a_run_is_deleted_once_one_has_said_so(page: Page) -> None:
     await expect(sync(page)).to_have_text("Saved v1")
     (left,) = (await ask(page.context, "GET", "/api/runs"))["runs"]
     assert left["run_id"] == FEW[0]["run_id"]
+
+
+async def test_a_run_that_is_read_after_one_has_left_it_does_not_name_the_page(page: Page) -> None:
+    await seed(page.context, runs=[run(0, "One")])
+    await continue_as_guest(page)
+    held: list[Route] = []
+    await page.route(f"**/api/runs/{run(0, '')['run_id']}", held.append)
+    await page.get_by_role("link", name="One").click()
+    await expect(page.get_by_role("heading", name="One")).to_be_visible()
+    await page.go_back()
+    await expect(page.get_by_role("heading", name="Library")).to_be_visible()
+    async with page.expect_request_finished():
+        await held[0].continue_()
+    await page.evaluate("() => new Promise((done) => setTimeout(done, 100))")
+    assert await page.title() == "Library · ANIMAtiZE Director Console"
 
 
 async def test_a_run_that_is_not_there_says_so_and_leads_back(page: Page, guard: Guard) -> None:

@@ -7,7 +7,7 @@ import pytest_asyncio
 from playwright.async_api import Locator, Page, expect
 
 from tests.browser.conftest import Newcomer
-from tests.browser.devices import SOON, ask, option, saved, settings, slider, sync, version, view
+from tests.browser.devices import SOON, ask, notices, option, saved, settings, slider, sync, version, view
 from tests.browser.guard import Guard
 from tests.browser.profiles import continue_as_guest, seed
 from tests.processes import Stack
@@ -265,8 +265,9 @@ async def test_older_versions_come_when_asked_for(console: Page) -> None:
     await view(console, "history", "Settings history")
     versions = console.get_by_role("list", name="Versions").get_by_role("listitem")
     await expect(versions).to_have_count(25)
-    await console.get_by_role("button", name="Older versions").click()
+    await console.get_by_role("button", name="Older versions").dblclick()
     await expect(versions).to_have_count(30)
+    await expect(notices(console)).to_be_empty()
     await expect(versions.last).to_contain_text("Version 1")
     await expect(console.get_by_role("button", name="Older versions")).to_be_hidden()
 

@@ -255,3 +255,40 @@ async def test_an_edit_never_lands_in_the_profile_of_a_stranger_whose_cookie_too
     await expect(sync(page)).to_have_text("Saved v3", timeout=SOON)
     assert await saved(page, "theme", "accent") == "teal"
     assert await version(other_page) == 1
+
+
+async def test_an_edit_does_not_follow_to_the_next_guest_where_its_session_is_not_told_after_signing_out(
+    page: Page, guard: Guard
+) -> None:
+    guard.allow("/api/*", status=401).allow("/api/runs", status=410).allow_outage()
+    await guest_at_the_settings(page)
+    await view(page, "devices", "Devices")
+    await page.route("**/api/session/bootstrap", lambda route: route.abort("connectionrefused"))
+    await page.get_by_role("button", name="Sign out", exact=True).click()
+    await page.get_by_role("dialog").get_by_role("button", name="Sign out").click()
+    await expect(notices(page)).to_contain_text("The server cannot be reached.")
+    await settings(page)
+    await option(page, "Accent", "Teal").check()
+    await expect(sync(page)).to_have_text("Session ended · 1 edit kept", timeout=SOON)
+    assert await version(page) == 1
+
+
+async def test_what_another_hand_left_in_the_browser_neither_stops_the_start_nor_is_sent(page: Page) -> None:
+    await guest_at_the_settings(page)
+    owner = f"guest:{(await ask(page.context, 'GET', '/api/session/bootstrap'))['session_id']}"
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "PATCH" else None)
+    nameless = {"id": "another", "owner": owner, "method": "PATCH", "path": "/api/settings", "body": "{}"}
+    kept = {"edit.1": True, "edit.2": [1], "edit.3": {}, "edit.4": nameless, f"draft.{owner}": "x"}
+    await page.evaluate(
+        "kept => Object.entries(kept).forEach(([name, value]) =>"
+        " localStorage.setItem(`animatize.console.${name}`, JSON.stringify(value)))",
+        kept,
+    )
+    before = await version(page)
+    await page.reload()
+    await expect(sync(page)).to_have_text(f"Saved v{before}")
+    assert sent == []
+    await option(page, "Accent", "Teal").check()
+    await expect(sync(page)).to_have_text(f"Saved v{before + 1}", timeout=SOON)
+    assert len(sent) == 1

@@ -1,6 +1,7 @@
 /** Where this profile is open, whose it is, and the ways out. */
 import { confirm, dialog } from "../dialogs.js"
 import { replace, template, words } from "../dom.js"
+import { tellNextTime } from "../leftovers.js"
 import { counted, moment } from "../words.js"
 import { forgetBackup } from "./export.js"
 import { page, press, reading, row } from "./page.js"
@@ -72,6 +73,7 @@ async function erase(app) {
 		await app.api.ask("DELETE", "/api/account", { body: { confirm: true } })
 		app.outbox.discard(app.outbox.entries)
 		app.settings.discard()
+		tellNextTime("Everything is deleted.")
 		location.hash = "#/welcome"
 	})
 }

@@ -31,7 +31,7 @@ export function view(app) {
 		for (const entry of fresh) rows.set(entry.id, rowOf(app, entry))
 		list[before ? "append" : "prepend"](...fresh.map(({ id }) => rows.get(id).element))
 		for (const each of rows.values()) each.show(Math.max(...rows.keys()))
-		if (before) rows.get(fresh[0].id).element.focus()
+		if (before) rows.get(fresh[0]?.id)?.element.focus() // none is fresh where it was asked for twice
 	}
 
 	press(app, older, () => show(older.value))

@@ -134,7 +134,7 @@ function upload({ file, mode, passphrase, key }, query, tell, signal) {
 		request.onloadend = () => {
 			const { status, response } = request
 			if (response && status === 200) resolve(response)
-			else reject(api.noticed(new Problem(response ? status : 0, response), asked))
+			else reject(api.noticed(new Problem(status === 200 ? 0 : status, response), asked))
 		}
 	})
 }
@@ -165,6 +165,7 @@ async function followed({ live }, order, show) {
 			note.textContent = ""
 		} catch (problem) {
 			const isUnknown = problem.status === 404
+			if (isUnknown && wasOver && refusal?.status) throw refusal // it never came as far as the journal
 			if (isUnknown && wasOver) return { stage: "aborted" }
 			if (!isUnknown && !problem.isPassing) throw problem
 			note.textContent = isUnknown ? "" : `${problem.message} Asking again…`

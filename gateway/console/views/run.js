@@ -33,7 +33,7 @@ export function view({ api, live, notices, outbox, router, runs, settings }, pla
 		if (isRead && outbox.entries.some(({ topic }) => topic === "runs")) return
 		try {
 			const found = await api.get(pathOf(id))
-			if (asked !== id) return
+			if (asked !== id || left.signal.aborted) return
 			isRead = true
 			know(found)
 		} catch (problem) {
