@@ -17,6 +17,7 @@ LONGEST_CREDENTIAL = 16_384  # characters; Google's have some 1,200
 
 async def log_out(request: web.Request) -> web.Response:
     """End this session; the answer carries the cookie of a fresh guest."""
+    await request.app[IDENTITY].refuse_other(request)
     token = usable_token(request)
     if not await request.app[IDENTITY].is_user(token):  # who is signed in can always log out
         request.app[NEW_GUESTS].count(request)
@@ -32,6 +33,7 @@ async def sign_in_with_google(request: web.Request) -> web.Response:
     body = await read_json(request, GoogleCredential)
     if len(body.credential) > LONGEST_CREDENTIAL:
         raise Problem(413, "too_large", f"No credential of Google's is longer than {LONGEST_CREDENTIAL} characters.")
+    await request.app[IDENTITY].refuse_other(request)
     answer, made = await adoption.sign_in(
         body.credential, usable_token(request), user_agent(request), request.app[SERVICES], request.app[JOURNAL]
     )

@@ -138,6 +138,13 @@ class Identity:
         session = await self.resolve(token) if token is not None else None
         return session is not None and session.owner.startswith("user:")
 
+    async def refuse_other(self, request: web.Request) -> None:
+        """Raises Problem 401 where the cookie is of another live session than the caller takes for its own."""
+        taken_for, token = request.headers.get(TAKEN_FOR), usable_token(request)
+        session = await self.resolve(token) if taken_for and token else None
+        if session is not None and session.id != taken_for:
+            raise session_ended()
+
     async def refuse_ended(self, request: web.Request) -> None:
         """Raises Problem 401 where the session of a request that writes has ended since it began: a body can take long
         to arrive."""

@@ -23,7 +23,7 @@ function question(conflict, close) {
 	const rows = conflict.conflicts.map((each, index) => choice(each, `conflict-${index}`))
 	const keep = () => close(new Set(rows.filter((row) => row.isMine()).map((row) => row.path)))
 	return [
-		h("p", {}, "It was changed elsewhere as well. Nothing is lost: the other value stays in the settings history."),
+		h("p", {}, "It was changed elsewhere as well. What is there now stays in the settings history, whatever you choose."),
 		rows.map((row) => row.element),
 		h("div", { class: "buttons" },
 			h("button", { onclick: () => close(null) }, "Decide later"),

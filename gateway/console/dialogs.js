@@ -12,11 +12,13 @@ export function dialog(title, contents, { wide = false } = {}) {
 		}
 		const heading = h("h2", { id: "dialog-title" }, title)
 		const element = h("dialog", { class: wide ? "wide" : "", "aria-labelledby": "dialog-title" }, heading, contents(close))
+		const leave = () => element.close()
 		element.addEventListener("close", () => {
+			removeEventListener("hashchange", leave)
 			element.remove()
 			resolve(answer)
 		})
-		addEventListener("hashchange", () => element.close(), { once: true })
+		addEventListener("hashchange", leave)
 		document.body.append(element)
 		element.showModal()
 	})

@@ -60,7 +60,8 @@ export class Live extends EventTarget {
 
 	/** Until the stream ends. Throws Problem where there is none. */
 	async #listen() {
-		const { body } = await api.fetch("/api/events", { signal: this.#abort.signal })
+		const { body, headers } = await api.fetch("/api/events", { signal: this.#abort.signal })
+		if (!headers.get("Content-Type")?.startsWith("text/event-stream")) return {}
 		this.#become(true)
 		this.#pause = FIRST_PAUSE
 		for await (const { event, data } of events(body, this.#abort)) {

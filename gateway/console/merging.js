@@ -38,7 +38,7 @@ function places(patch, path = []) {
 export function same(one, other) {
 	if (isObject(one) && isObject(other)) {
 		const keys = new Set([...Object.keys(one), ...Object.keys(other)])
-		return [...keys].every((key) => same(one[key], other[key]))
+		return [...keys].every((key) => same(valueAt(one, [key]), valueAt(other, [key])))
 	}
 	if (Array.isArray(one) && Array.isArray(other)) {
 		return one.length === other.length && one.every((each, index) => same(each, other[index]))

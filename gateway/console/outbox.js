@@ -9,6 +9,7 @@ import { isObject } from "./merging.js"
 import { allRemembered, onRemembered, remember, remembered } from "./storage.js"
 
 const NAME = "edit." // each for itself, so that two tabs never write over each other's
+const AWAY = [0, 502, 503, 504] // statuses
 const FIRST_PAUSE = 1000 // milliseconds; doubled with each failure
 const LONGEST_PAUSE = 10_000
 
@@ -16,11 +17,13 @@ const LONGEST_PAUSE = 10_000
 export class Outbox extends EventTarget {
 	#timer = null
 	#pause = FIRST_PAUSE
+	#notBefore = 0
 
 	constructor(session) {
 		super()
 		this.session = session
 		this.state = "idle"
+		this.isAway = false // whether nobody answers, where it waits
 		onRemembered(NAME, () => this.#become(this.state))
 		addEventListener("online", () => this.retry())
 		session.addEventListener("change", () => this.retry())
@@ -45,7 +48,7 @@ export class Outbox extends EventTarget {
 	}
 
 	async drain() {
-		if (this.state === "sending") return
+		if (this.#isBusy) return
 		clearTimeout(this.#timer)
 		if (this.session.hasEnded) return this.#become("ended")
 		for (let entry = this.entries[0]; entry; entry = this.entries[0]) {
@@ -59,7 +62,7 @@ export class Outbox extends EventTarget {
 	}
 
 	retry() {
-		if (this.state === "sending") return
+		if (this.#isBusy) return
 		this.#become("idle")
 		void this.drain()
 	}
@@ -93,9 +96,16 @@ export class Outbox extends EventTarget {
 		tell(this, how, detail)
 	}
 
-	#wait({ retryAfter }) {
+	/** Also while the server has asked for a pause. */
+	get #isBusy() {
+		return this.state === "sending" || Date.now() < this.#notBefore
+	}
+
+	#wait({ status, retryAfter }) {
+		this.#notBefore = Date.now() + retryAfter * 1000
 		this.#timer = setTimeout(() => this.retry(), Math.max(this.#pause, retryAfter * 1000))
 		this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE)
+		this.isAway = AWAY.includes(status)
 		this.#become("waiting")
 	}
 

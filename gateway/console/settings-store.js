@@ -6,7 +6,7 @@
 import { api } from "./api.js"
 import { tell } from "./dom.js"
 import { combined, isObject, merged, patchOf, pathOf, same, touches, valueAt } from "./merging.js"
-import { remember, remembered } from "./storage.js"
+import { onRemembered, remember, remembered } from "./storage.js"
 import { settingAt } from "./words.js"
 
 const PATH = "/api/settings"
@@ -26,6 +26,7 @@ export class SettingsStore extends EventTarget {
 		this.saved = null // as the server told it: {settings, version, updated_at}
 		this.conflict = null // {conflicts, current}: what the person has to choose
 		this.problem = null // why the server would not take the last edit
+		onRemembered("draft.", (draft, name) => name === this.#draftName && this.#share(draft))
 		outbox.addEventListener("change", () => tell(this))
 		outbox.addEventListener("answered", ({ detail }) => isOurs(detail.entry) && this.#accept(detail))
 		outbox.addEventListener("refused", ({ detail }) => isOurs(detail.entry) && this.#refuse(detail))
@@ -33,8 +34,7 @@ export class SettingsStore extends EventTarget {
 
 	/** Loads, and takes up what was changed here and not sent. Throws Problem. */
 	async begin() {
-		const kept = remembered(this.#draftName)
-		this.#draft = isObject(kept?.patch) ? kept : null
+		this.#share(remembered(this.#draftName))
 		await this.load()
 		this.#schedule()
 	}
@@ -133,6 +133,13 @@ export class SettingsStore extends EventTarget {
 
 	get #sent() {
 		return this.outbox.entries.filter(isOurs)
+	}
+
+	/** What is being changed is the same in all tabs. */
+	#share(draft) {
+		this.#draft = isObject(draft?.patch) ? draft : null
+		if (!this.#draft) this.conflict = null
+		tell(this)
 	}
 
 	#keep(draft) {

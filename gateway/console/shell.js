@@ -37,7 +37,7 @@ export function showSync(app) {
 function syncState({ settings, outbox, session }) {
 	const kept = settings.unsent ? ` · ${counted(settings.unsent, "edit")} kept` : ""
 	if (session.hasEnded) return ["ended", `Session ended${kept}`]
-	if (outbox.state === "waiting") return ["offline", `Offline${kept}`]
+	if (outbox.state === "waiting") return ["offline", `${outbox.isAway ? "Offline" : "Server trouble"}${kept}`]
 	const state = outbox.entries.length && settings.state === "saved" ? "saving" : settings.state
 	return [state, TEXTS[state] ?? (settings.saved ? `Saved v${settings.saved.version}` : "")]
 }

@@ -29,10 +29,11 @@ export function allRemembered(beginning) {
 	return names.map(remembered).filter(Boolean)
 }
 
-/** Calls back with the value when another tab of this browser changes one whose name begins so. */
+/** Calls back with the value and the name when another tab of this browser changes one whose name begins so. */
 export function onRemembered(beginning, listener) {
 	addEventListener("storage", ({ key }) => {
-		if (key?.startsWith(PREFIX + beginning)) listener(remembered(key.slice(PREFIX.length)))
+		const name = key?.slice(PREFIX.length)
+		if (key?.startsWith(PREFIX + beginning)) listener(remembered(name), name)
 	})
 }
 

@@ -223,3 +223,47 @@ async def test_edits_outlive_a_server_that_is_killed(newcomer: Newcomer, fresh_s
     await page.reload()
     await expect(sync(page)).to_have_text("Saved v3")
     assert await version(page) == 3
+
+
+async def test_two_tabs_share_what_is_not_saved_yet_so_that_neither_loses_the_others(console: Page) -> None:
+    await ask(console.context, "PATCH", "/api/settings", {"behavior": {"autoSave": False}})
+    other = await console.context.new_page()
+    for tab in (console, other):
+        await tab.goto("/")
+        await settings(tab)
+        await expect(sync(tab)).to_have_text("Saved v3", timeout=SOON)
+    await option(console, "Accent", "Teal").check()
+    await expect(option(other, "Accent", "Teal")).to_be_checked()
+    await slider(other, "Grain").fill("0.6")
+    await console.reload()
+    await expect(option(console, "Accent", "Teal")).to_be_checked()
+    await expect(slider(console, "Grain")).to_have_value("0.6")
+    await console.get_by_role("button", name="Save now").click()
+    for tab in (console, other):
+        await expect(sync(tab)).to_have_text("Saved v4", timeout=SOON)
+    theme = (await ask(console.context, "GET", "/api/settings"))["settings"]["theme"]
+    assert (theme["accent"], theme["grain"]) == ("teal", 0.6)
+
+
+async def test_a_server_in_trouble_is_not_called_offline_and_is_asked_again_no_sooner_than_it_says(
+    console: Page, guard: Guard
+) -> None:
+    guard.allow("/api/settings", status=429)
+    asked: list[str] = []
+
+    async def refuse(route: Route) -> None:
+        if route.request.method != "PATCH":
+            return await route.continue_()
+        asked.append(route.request.url)
+        return await route.fulfill(
+            status=429, headers={"Retry-After": "3"}, json={"detail": "Too much.", "code": "many"}
+        )
+
+    await console.route(SETTINGS, refuse)
+    await option(console, "Accent", "Teal").check()
+    await expect(sync(console)).to_have_text("Server trouble · 1 edit kept", timeout=SOON)
+    await console.evaluate("() => dispatchEvent(new Event('online'))")
+    await console.wait_for_timeout(500)
+    assert len(asked) == 1
+    await console.unroute(SETTINGS)
+    await expect(sync(console)).to_have_text("Saved v3", timeout=2 * SOON)

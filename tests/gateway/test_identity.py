@@ -181,6 +181,19 @@ async def test_nothing_is_done_under_another_session_than_the_caller_takes_for_i
     assert auth.made == 0
 
 
+async def test_nobody_signs_in_or_out_in_place_of_another_session_than_it_takes_for_its_own(
+    identity: Identity, auth: FakeAuth
+) -> None:
+    await identity.refuse_other(asking(identity))
+    await identity.refuse_other(asking(identity, **{TAKEN_FOR: "s"}))
+    with pytest.raises(Problem) as refused:
+        await identity.refuse_other(asking(identity, **{TAKEN_FOR: "another"}))
+    assert refused.value.code == "session_ended"
+    auth.revoked = True  # then the cookie is as good as none
+    identity.forget()
+    await identity.refuse_other(asking(identity, **{TAKEN_FOR: "another"}))
+
+
 async def test_whoever_takes_a_session_for_its_own_becomes_no_guest_without_a_cookie(
     identity: Identity, auth: FakeAuth
 ) -> None:

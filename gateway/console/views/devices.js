@@ -59,11 +59,11 @@ async function leave(app) {
 /** Lets nobody be told of the end that is meant. */
 async function part({ live }, work) {
 	live.end()
+	await forgetBackup()
 	await work().catch((problem) => {
 		live.begin()
 		throw problem
 	})
-	await forgetBackup()
 	location.reload()
 }
 

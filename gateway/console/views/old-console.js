@@ -1,5 +1,5 @@
 /** How somebody on the browser-only build gets an export out of it. */
-import { template } from "../dom.js"
+import { announce, template } from "../dom.js"
 
 export function view() {
 	const element = template("old-console")
@@ -10,6 +10,8 @@ export function view() {
 async function copy(code) {
 	try {
 		await navigator.clipboard.writeText(code.textContent)
+		announce("Copied.")
+		code.nextElementSibling.textContent = "Copied"
 	} catch {
 		getSelection().selectAllChildren(code)
 	}

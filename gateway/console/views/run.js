@@ -30,15 +30,19 @@ export function view({ api, live, notices, outbox, router, runs, settings }, pla
 	async function read() {
 		const asked = id
 		await null // by then an edit of one's own is in the outbox, and until it is answered the server knows less
-		if (isRead && outbox.entries.some(({ topic }) => topic === "runs")) return
+		if (isRead && isWriting()) return
 		try {
 			const found = await api.get(pathOf(id))
-			if (asked !== id || left.signal.aborted) return
+			if (asked !== id || left.signal.aborted || (isRead && isWriting())) return
 			isRead = true
 			know(found)
 		} catch (problem) {
 			if (asked === id) tell(problem)
 		}
+	}
+
+	function isWriting() {
+		return outbox.entries.some(({ topic }) => topic === "runs")
 	}
 
 	function tell({ status, message }) {
