@@ -3,6 +3,7 @@
 import statistics
 from typing import Any, Final
 
+import aiohttp
 from playwright.async_api import Browser, BrowserContext, Page
 
 from tests.benchmarks.report import say
@@ -32,7 +33,7 @@ requestAnimationFrame(look)
 
 
 async def measure(stack: Stack) -> None:
-    weigh()
+    await weigh(stack.url)
     if reason := chromium.missing():
         say(f"the console in a browser: left out, {reason}")
         return
@@ -49,10 +50,20 @@ async def measure(stack: Stack) -> None:
     )
 
 
-def weigh() -> None:
-    sizes = {suffix: sum(file.stat().st_size for file in FILES.rglob(f"*{suffix}")) for suffix in (".js", ".css")}
-    parts = ", ".join(f"{suffix[1:]} {size / 1000:.1f}" for suffix, size in sizes.items())
-    say(f"console {sum(sizes.values()) / 1000:.1f} kB ({parts}) before compression (limit {MOST_BYTES / 1000:.0f} kB)")
+async def weigh(url: str) -> None:
+    """What a browser is sent of scripts and styles, compressed and not, and the files as they stand."""
+    files = [file for suffix in ("js", "css") for file in FILES.rglob(f"*.{suffix}")]
+    sizes: dict[str, int] = {}
+    async with aiohttp.ClientSession(auto_decompress=False) as http:
+        for coding in ("identity", "gzip"):
+            for file in files:
+                path = f"{url}/console/{file.relative_to(FILES)}"
+                async with http.get(path, headers={"Accept-Encoding": coding}) as answer:
+                    sizes[coding] = sizes.get(coding, 0) + len(await answer.read())
+    written = sum(file.stat().st_size for file in files) / 1000
+    plain, small = sizes["identity"] / 1000, sizes["gzip"] / 1000
+    limit = f"(limit {MOST_BYTES / 1000:.0f} kB)"
+    say(f"console {plain:.1f} kB of scripts and styles {limit}, {small:.1f} under gzip; {written:.1f} as written")
 
 
 async def visit(browser: Browser, url: str, state: Any) -> tuple[float, float]:
