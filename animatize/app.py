@@ -37,4 +37,4 @@ app.command("worker-token")(worker_token)
 
 def main() -> None:
     os.umask(0o077)  # what people keep here is for nobody else on this machine
-    app()
+    app(prog_name="animatize")
