@@ -35,6 +35,7 @@ async def test_it_finds_an_image_without_a_name_pale_text_and_targets_too_small(
 
 async def test_it_looks_only_where_it_is_told_to(page: Page) -> None:
     await page.goto("/")
+    await page.get_by_role("heading", level=1).wait_for()
     await page.evaluate(UNNAMED_AND_PALE)
     assert await violations(page, "h1") == []
 

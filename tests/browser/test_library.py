@@ -225,12 +225,18 @@ async def test_a_run_that_is_read_after_one_has_left_it_does_not_name_the_page(p
     await seed(page.context, runs=[run(0, "One")])
     await continue_as_guest(page)
     held: list[Route] = []
-    await page.route(f"**/api/runs/{run(0, '')['run_id']}", held.append)
-    await page.get_by_role("link", name="One").click()
+    path = f"**/api/runs/{run(0, '')['run_id']}"
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    await page.route(path, hold)
+    async with page.expect_request(path):
+        await page.get_by_role("link", name="One").click()
     await expect(page.get_by_role("heading", name="One")).to_be_visible()
     await page.go_back()
     await expect(page.get_by_role("heading", name="Library")).to_be_visible()
-    async with page.expect_request_finished():
+    async with page.expect_response(path):
         await held[0].continue_()
     await page.evaluate("() => new Promise((done) => setTimeout(done, 100))")
     assert await page.title() == "Library · ANIMAtiZE Director Console"
