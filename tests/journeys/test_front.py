@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sqlite3
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
@@ -146,7 +147,11 @@ async def test_what_cannot_be_read_is_answered_with_the_same_protection(front: S
 async def test_a_page_has_nothing_inline_and_nothing_foreign(front: Stack, path: str) -> None:
     """What its policy would stop anyway."""
     _, _, body = await asked(front, "GET", path)
-    for inline in (b"<script", b"<style", b"style=", b" onload", b"javascript:", b'src="http', b"href=http"):
+    scripts = re.findall(rb"<script([^>]*)>(.*?)</script>", body, re.DOTALL)
+    assert all(b'src="/console/' in attributes and not inline for attributes, inline in scripts)
+    assert len(scripts) == body.count(b"<script")
+    assert not re.search(rb"\son\w+=", body)
+    for inline in (b"<style", b"style=", b"javascript:", b'src="http', b"href=http", b'href="http'):
         assert inline not in body, inline
 
 
