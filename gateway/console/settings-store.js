@@ -34,7 +34,7 @@ export class SettingsStore extends EventTarget {
 
 	/** Loads, and takes up what was changed here and not sent. Throws Problem. */
 	async begin() {
-		this.#share(remembered(this.#draftName))
+		this.#take(remembered(this.#draftName))
 		await this.load()
 		this.#schedule()
 	}
@@ -137,9 +137,13 @@ export class SettingsStore extends EventTarget {
 
 	/** What is being changed is the same in all tabs. */
 	#share(draft) {
+		this.#take(draft)
+		tell(this)
+	}
+
+	#take(draft) {
 		this.#draft = isObject(draft?.patch) ? draft : null
 		if (!this.#draft) this.conflict = null
-		tell(this)
 	}
 
 	#keep(draft) {
