@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from typing import Any
 
 import aiohttp
 import pytest
@@ -142,3 +143,23 @@ async def test_a_browser_with_an_odd_name_is_a_guest_like_any_other(browser: Bro
     assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
     writer.close()
     await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/api/runs", None),
+        ("PUT", "/api/settings", {"settings": {"theme": {"grain": 0.1}}}),
+        ("POST", "/api/auth/logout", {}),
+        ("POST", "/api/auth/google", {"credential": "whatever it is"}),
+    ],
+)
+async def test_nothing_is_done_in_the_name_of_another_session_than_the_caller_says(
+    browser: Browser, method: str, path: str, body: Any
+) -> None:
+    mine = (await browser.get("/api/session/bootstrap"))["session_id"]
+    rest = {} if body is None else {"json": body}
+    refused = await browser.refused(method, path, headers={"Animatize-Session": "another"}, **rest)
+    assert (refused["status"], refused["code"]) == (401, "session_ended")
+    assert (await browser.get("/api/session/bootstrap"))["session_id"] == mine
+    assert (await browser.get("/api/settings"))["version"] == 1
