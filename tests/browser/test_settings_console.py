@@ -1,10 +1,11 @@
 """The Settings Console: every control saves itself, keys are shown to nobody, and no version is lost."""
 
+import asyncio
 import time
 from typing import Any, Final
 
 import pytest_asyncio
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import Newcomer
 from tests.browser.devices import SOON, ask, notices, option, saved, settings, slider, sync, version, view
@@ -279,3 +280,18 @@ async def test_a_section_has_an_address_and_comes_into_view(console: Page) -> No
     await expect(heading).to_be_in_viewport()
     await console.get_by_role("link", name="Developer Options").click()
     await expect(console.get_by_role("heading", name="Developer Options")).to_be_focused()
+
+
+async def test_settings_that_are_slow_to_come_are_read_once_however_early_the_view_is_there(page: Page) -> None:
+    await opened(page)
+    asked: list[str] = []
+
+    async def delay(route: Route) -> None:
+        asked.append(route.request.url)
+        await asyncio.sleep(0.7)
+        await route.continue_()
+
+    await page.route("**/api/settings", delay)
+    await page.reload()
+    await expect(sync(page)).to_have_text("Saved v2", timeout=SOON)
+    assert len(asked) == 1
